@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Does the load generator notice a server that answers wrongly? Usage: load_generator_test.py LOAD_GENERATOR"""
+
+import socket
+import subprocess
+import sys
+import threading
+
+AT = 5000  # the byte, counted over the connection, at which the liars begin to lie
+
+
+class Liar:
+    """An echo server on one thread a connection; `lie(chunk, position)` may change what is sent back."""
+
+    def __init__(self, lie):
+        self.lie = lie
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(peer,), daemon=True).start()
+
+    def serve(self, peer):
+        position = 0
+        with peer:
+            try:
+                while chunk := peer.recv(65536):
+                    answer = self.lie(chunk, position)
+                    position += len(chunk)
+                    if answer is None:
+                        return
+                    peer.sendall(answer)
+            except OSError:
+                pass
+
+
+def within(chunk, position):
+    return position <= AT < position + len(chunk)
+
+
+def truth(chunk, position):
+    return chunk
+
+
+def flipped(chunk, position):
+    if not within(chunk, position):
+        return chunk
+    at = AT - position
+    return chunk[:at] + bytes([chunk[at] ^ 1]) + chunk[at + 1:]
+
+
+def swapped_lines(chunk, position):
+    lines = chunk.splitlines(keepends=True)
+    if position > AT and len(lines) > 1:
+        lines[0], lines[1] = lines[1], lines[0]
+    return b"".join(lines)
+
+
+def lost_line(chunk, position):
+    return chunk[32:] if within(chunk, position) else chunk
+
+
+def doubled(chunk, position):
+    return chunk + chunk if within(chunk, position) else chunk
+
+
+def closed(chunk, position):
+    return None if within(chunk, position) else chunk
+
+
+def silent(chunk, position):
+    return b"" if position > AT else chunk
+
+
+CASES = [
+    # (server, workload and options, exit status, part of the message)
+    (truth, ["echo", "--connections", "4"], 0, ""),
+    (truth, ["lines"], 0, ""),
+    (truth, ["length4"], 0, ""),
+    (truth, ["churn"], 0, ""),
+    (truth, ["idle", "--connections", "50"], 0, ""),
+    (flipped, ["echo", "--connections", "4"], 1, "wrong answer"),
+    (flipped, ["length4"], 1, "wrong answer"),
+    (swapped_lines, ["lines"], 1, "wrong answer"),
+    (lost_line, ["lines"], 1, "wrong answer"),
+    (doubled, ["echo", "--connections", "1"], 1, "more than it asked for"),
+    (closed, ["echo", "--connections", "1"], 1, "closed"),
+    (silent, ["echo", "--connections", "1"], 1, "missing answer"),
+    (lambda chunk, position: chunk[:-1] + b"x", ["churn"], 1, "wrong answer"),
+    (lambda chunk, position: None, ["churn"], 1, "without its answer"),
+    (lambda chunk, position: chunk.replace(b"c00007", b"c00008"), ["idle", "--connections", "50"], 1, "wrong answer"),
+    (lambda chunk, position: None if position else chunk, ["idle", "--connections", "50"], 1, "closed"),
+]
+
+
+def main():
+    failures = 0
+    for lie, arguments, status, message in CASES:
+        liar = Liar(lie)
+        done = subprocess.run([sys.argv[1], *arguments, "--port", str(liar.port), "--seconds", "0.3",
+                               "--warmup", "0.1"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        liar.listener.close()
+        if done.returncode != status or message not in done.stderr:
+            failures += 1
+            print(f"{lie.__name__}, {' '.join(arguments)}: status {done.returncode}, expected {status}; "
+                  f"said {done.stderr.strip()!r}, expected {message!r}")
+    print(f"{len(CASES) - failures} of {len(CASES)} as expected")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,571 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""Shows the hub at work, with clients that are not ours: nc, socat and Python's sockets.
+
+    demo.py [--hub PROGRAM]
+
+Starts the hub on loopback, talks to it, tries what a policy and a framing limit are for, loads it, stops it under that
+load, and compares what the hub says it answered with what its clients received. The last line is `demo: ok` and the
+status 0 when everything was as expected; 1, with what was wrong, when not. On a terminal the hub stays up afterwards,
+until Ctrl-C. Needs nothing but Python's standard library; nc and socat are used where they are there.
+"""
+
+import argparse
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+
+STRANGER = "127.0.0.66"  # the hub is told to refuse this address
+FREE_PORTS = ("--line-ports", "0", "--packet-ports", "0", "--refused-ports", "0")
+PATIENCE = 10  # seconds: nothing here takes long, unless it is broken
+LOAD_SECONDS = 3
+
+
+# --- what is shown, and what was wrong --------------------------------------------------------------------------------
+
+problems = []
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def title(text):
+    say(f"\n== {text}")
+
+
+def shown(text, limit=130):
+    text = text if text.isprintable() else repr(text)[1:-1]
+    return text if len(text) <= limit else f"{text[:limit - 4]} ..."
+
+
+def exchange(who, sent, received):
+    for text in sent:
+        say(f"  {who:>6} > {shown(text)}")
+    for text in received:
+        say(f"  {'hub':>6} < {shown(text)}")
+
+
+def check(what, as_expected):
+    if not as_expected:
+        problems.append(what)
+        say(f"  WRONG: {what}")
+    return as_expected
+
+
+# --- the hub ----------------------------------------------------------------------------------------------------------
+
+
+class Hub:
+    """The hub as our child. What it prints is kept, line by line."""
+
+    def __init__(self, program, *options):
+        # A session of its own: Ctrl-C is for us, and we stop it.
+        self.process = subprocess.Popen(
+            [program, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.out, self.log = [], []
+        self.news = threading.Condition()
+        self.readers = [
+            threading.Thread(target=self._read, args=pipe, daemon=True)
+            for pipe in ((self.process.stdout, self.out), (self.process.stderr, self.log))
+        ]
+        for reader in self.readers:
+            reader.start()
+
+    def _read(self, pipe, lines):
+        for line in pipe:
+            with self.news:
+                lines.append(line.rstrip("\n"))
+                self.news.notify_all()
+
+    def line_with(self, lines, pattern, since=0):
+        """The first line that the pattern is found in, waited for."""
+        end = time.monotonic() + PATIENCE
+        with self.news:
+            while True:
+                for line in lines[since:]:
+                    if re.search(pattern, line):
+                        return line
+                left = end - time.monotonic()
+                if left <= 0 or not self.news.wait(min(left, 0.5)) and self.process.poll() is not None:
+                    return None
+
+    def start(self):
+        if self.line_with(self.out, "^ready") is None:
+            self.stop()
+            raise SystemExit("\n".join([*self.out, *self.log, "demo: the hub did not start"]))
+        self.ports = {}
+        for line in self.out:
+            where = re.match(r"(\w+) port on (\S+):(\d+): ", line)
+            if where:
+                self.ports[where[1]] = (where[2], int(where[3]))
+            say(f"  {line}")
+
+    def ended(self):
+        """Its status, when it has ended within our patience."""
+        try:
+            status = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            return None
+        for reader in self.readers:
+            reader.join(PATIENCE)
+        return status
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            if self.ended() is None:
+                self.process.kill()
+                self.process.wait()
+
+
+# --- clients that are not ours ----------------------------------------------------------------------------------------
+
+
+def run_client(command, text):
+    """Runs a program with `text` as its input: (lines that it printed, its complaints, its status)."""
+    try:
+        done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return [], "it did not end", None
+    return done.stdout.decode().splitlines(), done.stderr.decode().strip(), done.returncode
+
+
+def nc_command(host, port):
+    """Of the several programs of this name not all have -N: hang up when the input has ended."""
+    told = subprocess.run(["nc", "-h"], capture_output=True, text=True, check=False)
+    hang_up = ["-N"] if "-N" in told.stdout + told.stderr else ["-q", "1"]
+    return ["nc", *hang_up, host, str(port)]
+
+
+def connect(where, source=None):
+    return socket.create_connection(where, PATIENCE, (source, 0) if source else None)
+
+
+def packet(body):
+    return struct.pack(">I", len(body)) + body
+
+
+def receive_exactly(peer, count):
+    data = b""
+    while len(data) < count:
+        more = peer.recv(count - len(data))
+        if not more:
+            raise EOFError(f"the end of the stream after {len(data)} of {count} bytes")
+        data += more
+    return data
+
+
+def receive_packet(peer):
+    return receive_exactly(peer, struct.unpack(">I", receive_exactly(peer, 4))[0])
+
+
+def end_seen(peer):
+    """What the peer does to us: "end of stream", "reset", or bytes that it sent."""
+    try:
+        data = peer.recv(65536)
+    except ConnectionResetError:
+        return "reset"
+    except socket.timeout:
+        return "nothing"
+    return repr(data) if data else "end of stream"
+
+
+# --- the scenes -------------------------------------------------------------------------------------------------------
+
+
+class Demo:
+    def __init__(self, program):
+        self.hub = Hub(
+            program,
+            *FREE_PORTS,
+            *("--contexts", "2", "--deny", STRANGER, "--log", "info"),
+        )
+        self.answers = {"line": 0, "packet": 0}  # that our clients have received
+
+    def run(self):
+        title("the hub starts; each of its ports has a policy")
+        self.hub.start()
+        self.line_port()
+        self.packet_port()
+        self.refusals()
+        self.broken_framing()
+        self.counters()
+        self.stop_under_load()
+
+    def command_by(self, who, command, requests, expected, end="\n"):
+        answers, complaint, status = run_client(command, "".join(request + end for request in requests))
+        self.answers["line"] += len(answers)
+        exchange(who, requests, answers)
+        check(f"{who} received {answers} and not {expected}", answers == expected)
+        check(f"{who} ended with {status}: {complaint}", status == 0)
+
+    def line_port(self):
+        host, port = self.hub.ports["line"]
+        tools = 0
+        if shutil.which("nc"):
+            tools += 1
+            title(f"nc talks to the line port: nc {host} {port}")
+            self.command_by(
+                "nc",
+                nc_command(host, port),
+                ["count", "get temperature", "set dimmer 70", "set dimmer 200", "get fridge", "list", "quit"],
+                [
+                    "ok 5",
+                    "ok 21.5 C",
+                    "ok 70",
+                    "error dimmer can be set to 0 to 100",
+                    'error there is no device "fridge"; try list',
+                    "ok dimmer = 70, heating = on, humidity = 47 %, lamp = off, temperature = 21.5 C",
+                    "ok bye",
+                ],
+            )
+        if shutil.which("socat"):
+            tools += 1
+            title("socat does, with CR LF at the end of its lines; another connection, the same house")
+            self.command_by(
+                "socat",
+                ["socat", "-t", "5", "-", f"TCP:{host}:{port}"],
+                ["get dimmer", "set lamp on", "get lamp"],
+                ["ok 70", "ok on", "ok on"],
+                end="\r\n",
+            )
+        if tools < 2:
+            say("  (not both of nc and socat are on this machine; what is there was used)")
+
+    def packet_port(self):
+        title("Python's socket and struct talk to the packet port: a length of 4 bytes, then the command")
+        blob = bytes(range(256))  # every byte, line ends too, goes through as it is
+        with connect(self.hub.ports["packet"]) as peer:
+            for request, expected in (
+                (b"get lamp", b"ok on"),
+                (b"checksum " + blob, b"ok %08x" % zlib.crc32(blob)),
+                (b"echo " + blob, b"ok " + blob),
+            ):
+                peer.sendall(packet(request))
+                answer = receive_packet(peer)
+                self.answers["packet"] += 1
+                exchange("python", [repr(packet(request))[2:-1]], [repr(packet(answer))[2:-1]])
+                check(f"the packet port answered {answer!r} and not {expected!r}", answer == expected)
+        say("  (the checksum is the one that zlib.crc32 computes)")
+
+    def refusals(self):
+        title("who is not welcome sees a reset, and the log says why")
+        for port, source in (("refused", "127.0.0.1"), ("line", STRANGER)):
+            since = len(self.hub.log)
+            try:
+                with connect(self.hub.ports[port], source) as peer:
+                    seen = end_seen(peer)
+            except ConnectionResetError:
+                seen = "reset"
+            say(f"  python from {source} to the {port} port: {seen}")
+            check(f"a refused peer saw: {seen}", seen == "reset")
+            entry = self.hub.line_with(self.hub.log, rf"a peer was refused remote={re.escape(source)}:", since)
+            say(f"    log: {entry}")
+            check("the refusal is not in the log", entry is not None and "refused by rule 1 (deny" in entry)
+
+    def broken_framing(self):
+        title("a message over the limit ends its own connection, and nothing else")
+        with connect(self.hub.ports["packet"]) as neighbour:
+            for what, port, data, pattern in (
+                ("announces 4 GB", "packet", b"\xff\xff\xff\xff", "frame too large: .*4294967295.*65536"),
+                ("sends a line without end", "line", b"x" * 70_000, "frame too large: .*65536"),
+                ("hangs up inside a message", "packet", packet(b"get lamp")[:7], "inside a frame: "),
+            ):
+                since = len(self.hub.log)
+                with connect(self.hub.ports[port]) as peer:
+                    peer.sendall(data)
+                    if "hangs up" in what:
+                        peer.shutdown(socket.SHUT_WR)
+                    seen = end_seen(peer)
+                say(f"  python {what}: {seen}")
+                check(f"it {what}, and saw: {seen}", seen == "end of stream")
+                entry = self.hub.line_with(self.hub.log, rf"broke the protocol: .*{pattern}", since)
+                say(f"    log: {entry}")
+                check(f"it {what}: that is not in the log", entry is not None)
+            neighbour.sendall(packet(b"echo still here"))
+            answer = receive_packet(neighbour)
+            self.answers["packet"] += 1
+            exchange("python", ["(a neighbour that was connected all the time) echo still here"], [answer.decode()])
+            check(f"the neighbour received {answer!r}", answer == b"ok still here")
+
+    def counters(self):
+        title("live counters: by a command, and for Prometheus by SIGUSR1")
+        with connect(self.hub.ports["line"]) as peer, peer.makefile("r", newline="\r\n") as answers:
+            for name, expected in (
+                ("line", r"refused 2, broken 1,|refused 1, broken 1,"),
+                ("packet", r"refused 0, broken 2,"),
+                ("refused", r"accepted 0, refused 1,"),
+            ):
+                peer.sendall(f"stats {name}\n".encode())
+                answer = answers.readline().rstrip()
+                self.answers["line"] += 1
+                exchange("python", [f"stats {name}"], [answer])
+                check(f"the counters of the {name} port: {answer}", re.search(expected, answer))
+        since = len(self.hub.out)
+        self.hub.process.send_signal(signal.SIGUSR1)
+        self.hub.line_with(self.hub.out, r"^hub_sessions_open\{port=\"refused\"\}", since)
+        for pattern in (
+            r'^hub_connections_refused_total\{port="refused",reason="policy"\} 1$',
+            r'^hub_protocol_errors_total\{port="packet"\} 2$',
+            r'^hub_sessions_closed_total\{port="line",reason="protocol_error"\} 1$',
+        ):
+            line = self.hub.line_with(self.hub.out, pattern, since)
+            say(f"  {line}")
+            check(f"the counters have no line {pattern}", line is not None)
+
+    def stop_under_load(self):
+        title(f"load: numbered messages, many under way on each connection, for {LOAD_SECONDS} seconds")
+        clients = [LineLoad(f"line{i}", self.hub.ports["line"]) for i in range(4)]
+        clients += [PacketLoad(f"packet{i}", self.hub.ports["packet"]) for i in range(2)]
+        clients += [Visitors("visitors", self.hub.ports["line"])]
+        for client in clients:
+            client.start()
+        # Half way a look at the counters; the connection stays, and is silent when the end comes.
+        time.sleep(LOAD_SECONDS / 2)
+        with connect(self.hub.ports["line"]) as watcher, watcher.makefile("r", newline="\r\n") as answers:
+            watcher.sendall(b"stats\n")
+            exchange("python", ["stats"], [answers.readline().rstrip()])
+            self.answers["line"] += 1
+            time.sleep(LOAD_SECONDS / 2)
+            title("SIGTERM, while all of them are sending")
+            for client in clients:
+                check(f"{client.name} had ended already: {client.end}", client.is_alive())
+            asked = time.monotonic()
+            self.hub.process.terminate()
+            watcher_saw = end_seen(watcher)
+        status = self.hub.ended()
+        took = time.monotonic() - asked
+        for client in clients:
+            client.join(PATIENCE)
+            check(f"{client.name} did not see the end", not client.is_alive())
+        for line in self.hub.out[-4:]:
+            say(f"  {line}")
+        say(f"  the hub ended with status {status} after {took:.2f} s")
+        check(f"the hub ended with status {status}", status == 0)
+        check(f"a silent client saw: {watcher_saw}", watcher_saw == "end of stream")
+
+        title("was anything lost?")
+        say(f"  {'client':>10} {'sent':>9} {'answered':>9}  how it ended")
+        for client in clients:
+            say(f"  {client.name:>10} {client.sent:>9} {client.received:>9}  {client.end}")
+            check(f"{client.name}: {client.trouble}", client.trouble is None)
+            check(f"{client.name}: the end was {client.end}", client.end == client.good_end)
+            check(f"{client.name} received no answer at all", client.received > 0)
+            self.answers[client.port] += client.received
+        for port, received in self.answers.items():
+            line = self.hub.line_with(self.hub.out, rf"^{port} port: \d+ connections") or ""
+            counted = re.search(r"(\d+) messages handled, (\d+) answered", line)
+            handled, answered = (int(counted[1]), int(counted[2])) if counted else (None, None)
+            say(f"  {port} port: {handled} handled, {answered} answered by the hub, {received} received by its clients")
+            check(f"{port} port: these numbers differ", handled == answered == received)
+        say("  (what was sent and not answered had not been read when the hub stopped reading)")
+        check("a connection was reset", not any(re.search(r"ended: (reset|aborted)", line) for line in self.hub.log))
+
+
+class Load(threading.Thread):
+    """Sends numbered messages, as many under way as `window`, and checks each answer, until the end of the stream.
+
+    What it sends ends in the middle of a message: the rest comes with the next ones.
+    """
+
+    window = 400
+    block = 50
+    held_back = 5  # bytes
+    good_end = "end of stream"
+
+    def __init__(self, name, where):
+        super().__init__(name=name, daemon=True)
+        self.where = where
+        self.sent = self.received = 0
+        self.end = "none"
+        self.trouble = None
+
+    def run(self):
+        try:
+            self.talk()
+        except ConnectionResetError:
+            self.end = "reset"
+        except BrokenPipeError:
+            self.end = "broken pipe"
+        except OSError as e:
+            self.end = str(e)
+
+    def talk(self):
+        rest = ready = b""
+        with connect(self.where) as peer:
+            while True:
+                if self.sent - self.received <= self.window - self.block:
+                    ready += b"".join(self.request(n) for n in range(self.sent, self.sent + self.block))
+                    peer.sendall(ready[:-self.held_back])
+                    ready = ready[-self.held_back:]
+                    self.sent += self.block
+                data = peer.recv(65536)
+                if not data:
+                    break
+                rest = self.check(rest + data)
+        self.end = "end of stream"
+        if rest:
+            self.trouble = f"the stream ended inside an answer: {rest[:80]!r}"
+
+    def text(self, number):
+        return f"{self.name}.{number}".encode()
+
+    def answer(self, text):
+        expected = b"ok " + self.text(self.received)
+        if text != expected and self.trouble is None:
+            self.trouble = f"answer {self.received} was {text[:80]!r}"
+        self.received += 1
+
+
+class LineLoad(Load):
+    port = "line"
+
+    def request(self, number):
+        return b"echo " + self.text(number) + b"\n"
+
+    def check(self, data):
+        *lines, rest = data.split(b"\r\n")
+        for line in lines:
+            self.answer(line)
+        return rest
+
+
+class PacketLoad(Load):
+    port = "packet"
+
+    def request(self, number):
+        return packet(b"echo " + self.text(number))
+
+    def check(self, data):
+        at = 0
+        while len(data) - at >= 4:
+            end = at + 4 + struct.unpack_from(">I", data, at)[0]
+            if len(data) < end:
+                break
+            self.answer(data[at + 4:end])
+            at = end
+        return data[at:]
+
+
+class Visitors(Load):
+    """One after the other: come, ask once, go. The last one finds the door closed."""
+
+    port = "line"
+    good_end = "the door was closed"
+
+    def talk(self):
+        while True:
+            try:
+                peer = connect(self.where)
+            except ConnectionRefusedError:
+                self.end = "the door was closed"
+                return
+            with peer, peer.makefile("rb") as answers:
+                peer.sendall(b"echo " + self.text(self.received) + b"\n")
+                self.sent += 1
+                answer = answers.readline()
+                if answer:  # one that came too late hears nothing but the end of the stream
+                    self.answer(answer.rstrip(b"\r\n"))
+
+
+# --- the frame --------------------------------------------------------------------------------------------------------
+
+
+def built_hub():
+    """The hub that was built last."""
+    project = pathlib.Path(__file__).resolve().parents[2]
+    built = sorted(project.glob("build/*/examples/portunus_hub"), key=lambda path: path.stat().st_mtime)
+    return built[-1] if built else None
+
+
+def stay_up(program):
+    title("the hub is up again, for you")
+    hub = Hub(program, *FREE_PORTS, "--contexts", "2", "--log", "info")
+    seen = {"out": 0, "log": 0}
+
+    def show_news():
+        for name, lines in (("out", hub.out), ("log", hub.log)):
+            for line in lines[seen[name]:]:
+                say(f"  {line}")
+            seen[name] = len(lines)
+
+    try:
+        hub.start()
+        host, port = hub.ports["line"]
+        say()
+        say(f"  nc {host} {port:<6} and type: help")
+        say(f"  nc {host} {hub.ports['refused'][1]:<6} is refused")
+        say(f"  kill -USR1 {hub.process.pid:<9} prints its counters here")
+        say("\nCtrl-C ends it.\n")
+        seen["out"] = len(hub.out)
+        while hub.process.poll() is None:
+            with hub.news:
+                hub.news.wait(0.5)
+            show_news()
+        check(f"the hub ended by itself, with status {hub.process.returncode}", False)
+    except KeyboardInterrupt:
+        say()
+        hub.process.terminate()
+        status = hub.ended()
+        show_news()
+        check(f"the hub ended with status {status}", status == 0)
+    finally:
+        hub.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hub", type=pathlib.Path, help="the hub's program; otherwise the one that was built last")
+    program = parser.parse_args().hub or built_hub()
+    if program is None or not program.is_file():
+        print(f"demo: there is no hub {program or 'in build/'}; build it with ./dev demo", file=sys.stderr)
+        return 2
+    if not (shutil.which("nc") or shutil.which("socat")):
+        print("demo: needs nc or socat for a client that is not ours", file=sys.stderr)
+        return 2
+    # Ended from outside we still end our child.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
+
+    demo = None
+    try:
+        demo = Demo(program.resolve())
+        demo.run()
+    except KeyboardInterrupt:
+        say("\ndemo: interrupted")
+        return 130
+    except (OSError, EOFError) as e:
+        check(f"{type(e).__name__}: {e}", False)
+    finally:
+        if demo:
+            demo.hub.stop()
+    if not problems and sys.stdout.isatty():
+        stay_up(program.resolve())
+    say()
+    if problems:
+        for line in demo.hub.log[-20:] if demo else ():
+            say(f"  log: {line}")
+        for problem in problems:
+            say(f"demo: wrong: {problem}")
+        return 1
+    say("demo: ok")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSL-1.0
+// The hub of a small house: a server with several doors, each with a policy and a framing of its own.
+//
+//     portunus_hub --help
+//     portunus_hub                        then: nc 127.0.0.1 7101, and type "help"
+//
+// demo.py, beside this file, starts it, talks to it in many ways and shows what happens.
+
+#include "commands.hpp"
+#include "devices.hpp"
+#include "options.hpp"
+#include "scoreboard.hpp"
+#include "session.hpp"
+
+#include <portunus/framing/length_prefix_codec.hpp>
+#include <portunus/framing/line_codec.hpp>
+
+#include <boost/asio/signal_set.hpp>
+
+#include <csignal>
+#include <iostream>
+
+using namespace portunus;
+
+namespace {
+
+/// What the doors have in common.
+listener_options door(const hub::options& chosen, const port_list& ports, const accept_policy& policy) {
+    listener_options options;
+    options.addresses = chosen.hosts;
+    options.ports = ports;
+    options.policy = policy;
+    options.limits.max_connections = chosen.max_connections;
+    options.log = logger(&logger::write_to_stderr, chosen.log);
+    return options;
+}
+
+/// Opens a door at which every peer has a conversation in `codec`.
+template <frame_codec Codec>
+void open(runtime& rt, const listener_options& options, const Codec& codec, const hub::commands& handle,
+          hub::port& at) {
+    at.server = rt.listen(options, [codec, &handle, &at](tcp_stream peer) {
+        return hub::converse(std::move(peer), codec, handle, at.messages);
+    });
+    for (const auto& where : at.server->endpoints())
+        std::cout << at.name << " port on " << to_string(where) << ": " << options.policy << '\n';
+}
+
+/// Prints the counters each time the signal comes.
+void print_on(boost::asio::signal_set& signal, const hub::scoreboard& board) {
+    signal.async_wait([&signal, &board](const boost::system::error_code& canceled, int) {
+        if (canceled) return;
+        std::cout << board.prometheus() << std::flush;
+        print_on(signal, board);
+    });
+}
+
+int run(const hub::options& chosen) {
+    hub::devices house;
+    hub::scoreboard board;
+    const hub::commands handle(house, board);
+    runtime rt(chosen.contexts, logger(&logger::write_to_stderr, chosen.log));
+
+    const line_codec lines(line_mode::any, {.max_frame = chosen.max_frame});
+    const length_prefix_codec packets = packet_4(chosen.max_frame);
+    const auto nobody = accept_policy::deny_all().deny("127.0.0.0/8").deny("::1").refuse_with(refusal::reset);
+
+    open(rt, door(chosen, chosen.line_ports, chosen.policy), lines, handle, board.add("line"));
+    open(rt, door(chosen, chosen.packet_ports, chosen.policy), packets, handle, board.add("packet"));
+    open(rt, door(chosen, chosen.refused_ports, nobody), lines, handle, board.add("refused"));
+    std::cout << "ready, on " << chosen.contexts << (chosen.contexts == 1 ? " thread" : " threads")
+              << std::endl;
+
+    boost::asio::signal_set counters_wanted(rt.context(), SIGUSR1);
+    print_on(counters_wanted, board);
+
+    const int status = rt.run_until_signal(chosen.grace);
+    board.print_summary(std::cout);
+    std::cout << (status == 0 ? "ended in good order\n" : "ended; something had to be cut off\n");
+    return status;
+}
+
+} // namespace
+
+int main(int argc, char** argv) try {
+    const auto chosen = hub::parse_options({argv + 1, argv + argc});
+    if (chosen.help) {
+        std::cout << hub::usage;
+        return 0;
+    }
+    return run(chosen);
+} catch (const failure& e) {
+    std::cerr << "portunus_hub: " << e.what() << '\n';
+    return 2;
+}

@@ -1,0 +1,617 @@
+// SPDX-License-Identifier: BSL-1.0
+#ifndef PORTUNUS_NET_IMPL_TCP_LISTENER_HPP
+#define PORTUNUS_NET_IMPL_TCP_LISTENER_HPP
+
+#include <portunus/net/tcp_listener.hpp>
+
+#include <portunus/core/deadline.hpp>
+#include <portunus/core/detail/context_bound.hpp>
+#include <portunus/core/detail/event.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include <linux/filter.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace portunus {
+namespace detail {
+
+/// An accepted descriptor that no Asio object owns yet: which context it will belong to is decided later.
+class accepted_socket {
+  public:
+    accepted_socket() noexcept = default;
+    accepted_socket(int fd, const peer_info& p, admission_ticket t) noexcept
+        : peer(p), ticket(std::move(t)), fd_(fd) {}
+    accepted_socket(accepted_socket&& o) noexcept
+        : peer(o.peer), ticket(std::move(o.ticket)), fd_(std::exchange(o.fd_, -1)) {}
+    accepted_socket& operator=(accepted_socket&&) = delete;
+    ~accepted_socket() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+
+    /// The stream, on the context of `executor`.
+    result<tcp_stream> attach(const boost::asio::any_io_executor& executor,
+                              const tcp_stream_options& options) {
+        boost::asio::ip::tcp::socket socket(executor);
+        boost::system::error_code ec;
+        socket.assign(peer.remote.protocol(), fd_, ec);
+        if (ec) return error(ec, "the accepted socket could not be watched");
+        fd_ = -1;
+        tcp_stream stream = tcp_stream_state::make(std::move(socket), options, peer.remote, peer.local);
+        tcp_stream_state::of(stream).ticket = std::move(ticket);
+        return stream;
+    }
+
+    peer_info peer;
+    admission_ticket ticket;
+
+  private:
+    int fd_ = -1;
+};
+
+/// Turns a peer away. The descriptor is closed.
+inline void refuse(int fd, refusal how) noexcept {
+    if (how == refusal::reset) {
+        const struct linger at_once = {1, 0};
+        ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    } else {
+        // Unread input would turn the FIN into a reset.
+        ::shutdown(fd, SHUT_WR);
+        while (::recv(fd, nullptr, std::size_t(1) << 30, MSG_TRUNC | MSG_DONTWAIT) > 0) {
+        }
+    }
+    ::close(fd);
+}
+
+/// The system's refusal to open an endpoint, in our terms.
+inline error open_failure(int number, const boost::asio::ip::tcp::endpoint& where,
+                          const std::string& interface) {
+    std::string detail = to_string(where);
+    if (!interface.empty()) detail += " on " + interface;
+    switch (number) {
+    case EADDRINUSE:
+        return error(errc::address_in_use, detail);
+    case EADDRNOTAVAIL:
+        return error(errc::address_not_available, detail);
+    case ENODEV:
+        return error(errc::no_such_interface, detail);
+    case EACCES:
+    case EPERM:
+        return error(errc::port_requires_privilege, detail);
+    default:
+        return error(boost::system::error_code(number, boost::system::system_category()), detail);
+    }
+}
+
+class tcp_listener_state final : private context_bound {
+  public:
+    using pointer = std::shared_ptr<tcp_listener_state>;
+    using acceptor_type = boost::asio::ip::tcp::acceptor;
+    using endpoint_type = boost::asio::ip::tcp::endpoint;
+
+    /// One listening socket.
+    struct door {
+        door(acceptor_type a, endpoint_type e, std::string i)
+            : acceptor(std::move(a)), descriptor(acceptor.native_handle()), where(e),
+              interface(std::move(i)) {}
+        acceptor_type acceptor;
+        int descriptor;
+        endpoint_type where;
+        std::string interface; // where it is bound to one
+        bool ready = true;     // may have somebody in its queue
+        bool waiting = false;
+    };
+
+    tcp_listener_state(const boost::asio::any_io_executor& e, listener_options o, metrics m)
+        : context_bound(e), executor(e), options(std::move(o)), meters(std::move(m)), counts(meters.of(0)),
+          house(options.house ? *options.house : admission(options.limits)), changed(e),
+          later(deadline_service::of(e), this,
+                [](void* self) { static_cast<tcp_listener_state*>(self)->retry(); }) {}
+    ~tcp_listener_state() { house.forget(waiting_for_room); }
+
+    static pointer& of(tcp_listener& l) noexcept { return l.state_; }
+
+    // opening
+
+    result<void> open() {
+        if (options.ports.empty()) return error(errc::invalid_port, "no port to listen on");
+        std::vector<std::string> interfaces(options.interfaces.begin(), options.interfaces.end());
+        if (interfaces.empty()) interfaces.emplace_back();
+        for (const std::string& name : interfaces)
+            if (!name.empty() && ::if_nametoindex(name.c_str()) == 0)
+                return error(errc::no_such_interface, "no interface is named \"" + name + '"');
+        for (const std::uint16_t port : options.ports) {
+            auto opened = open_port(port, interfaces);
+            // A free port of the first address may be taken at the next one: then another one is tried.
+            for (int tries = 0; port == 0 && tries < 32 && !opened && opened.error() == errc::address_in_use;
+                 ++tries) {
+                doors.clear(); // port 0 stands alone in the list
+                where.clear();
+                opened = open_port(port, interfaces);
+            }
+            if (!opened) return opened;
+        }
+        return {};
+    }
+
+    result<void> open_port(std::uint16_t port, const std::vector<std::string>& interfaces) {
+        std::uint16_t chosen = port; // port 0: the one that the system gave to the first socket
+        for (const std::string& interface : interfaces) {
+            if (options.addresses.empty()) {
+                if (auto r = open_any(chosen, interface); !r) return r;
+            }
+            for (const auto& address : options.addresses)
+                if (auto r = open_one(endpoint_type(address, chosen), interface, true); !r) return r;
+        }
+        return {};
+    }
+
+    /// Both families on one socket where the machine has IPv6, IPv4 alone where it has not.
+    result<void> open_any(std::uint16_t& port, const std::string& interface) {
+        namespace ip = boost::asio::ip;
+        auto both = open_one(endpoint_type(ip::address_v6::any(), port), interface, false);
+        if (!both && (both.error() == boost::system::errc::address_family_not_supported ||
+                      both.error() == errc::address_not_available))
+            both = open_one(endpoint_type(ip::address_v4::any(), port), interface, true);
+        if (both) port = where.back().port();
+        return both;
+    }
+
+    result<void> open_one(const endpoint_type& wanted, const std::string& interface, bool v6_only) {
+        const auto set = [](int fd, int level, int name, int value) {
+            return ::setsockopt(fd, level, name, &value, sizeof value);
+        };
+        endpoint_type target = wanted;
+        // Several addresses and port 0: the first one's port is everybody's.
+        if (target.port() == 0 && !where.empty() && options.ports.size() == 1)
+            target.port(where.front().port());
+        boost::system::error_code ec;
+        acceptor_type a(executor);
+        a.open(target.protocol(), ec);
+        if (ec) return error(ec, to_string(target));
+        const int fd = a.native_handle();
+        // Restart at once though old connections are in TIME_WAIT. Never shares a port with a listening
+        // socket.
+        set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+        if (target.address().is_v6()) set(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only);
+        if (!interface.empty() && ::setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface.data(),
+                                               static_cast<socklen_t>(interface.size())) != 0)
+            return open_failure(errno, target, interface);
+        if (options.reuse_port && set(fd, SOL_SOCKET, SO_REUSEPORT, 1) != 0)
+            return open_failure(errno, target, interface);
+        apply_to_socket(fd, options.stream); // accepted sockets inherit it
+        a.bind(target, ec);
+        if (!ec) a.listen(options.backlog, ec);
+        if (ec) return open_failure(ec.value(), target, interface);
+        a.native_non_blocking(true, ec);
+        const endpoint_type real = a.local_endpoint(ec);
+        if (ec) return open_failure(ec.value(), target, interface);
+        where.push_back(real);
+        doors.emplace_back(std::move(a), real, interface);
+        return {};
+    }
+
+    // accepting
+
+    enum class outcome { peer, nobody, skip, exhausted, fatal };
+
+    bool full() const { return house.options().full == when_full::wait && house.full(); }
+    bool may_accept() const { return !paused && !exhausted && !full(); }
+
+    /// Whether the kernel holds nobody for us.
+    bool queue_is_empty() const noexcept {
+        for (const door& d : doors) {
+            pollfd waiting = {d.descriptor, POLLIN, 0};
+            if (::poll(&waiting, 1, 0) > 0) return false;
+        }
+        return true;
+    }
+
+    void pause() noexcept { paused = !stopping; }
+    void resume() {
+        paused = false;
+        wake();
+    }
+
+    void wake() {
+        changed.notify();
+        if (!watching || doors.empty()) return;
+        boost::system::error_code ignored;
+        doors.front().acceptor.cancel(ignored);
+        doors.front().ready = true; // look once more before waiting again
+    }
+
+    void retry() {
+        exhausted = false;
+        wake();
+    }
+
+    void back_off(int number) {
+        constexpr steady_clock::duration first = std::chrono::milliseconds(5), most = std::chrono::seconds(1);
+        if (!std::exchange(short_of_resources, true))
+            options.log(log_level::error, "cannot accept for now: the system is out of resources",
+                        {{"error", std::strerror(number)}, {"endpoint", to_string(where.front())}});
+        counts->accept_errors.add();
+        delay = delay == steady_clock::duration::zero() ? first : std::min(delay * 2, most);
+        exhausted = true;
+        later.arm(delay);
+    }
+
+    /// Everybody who waited is in. Not said for each of them: with one descriptor at a time becoming free it
+    /// would be said, and taken back, all the time.
+    void recovered() {
+        if (!std::exchange(short_of_resources, false)) return;
+        options.log(log_level::info, "accepting again");
+    }
+
+    /// One attempt at one door. With `outcome::peer` there is a socket in `taken`.
+    outcome try_accept(std::size_t index, std::optional<accepted_socket>& taken, int& number) {
+        door& d = doors[index];
+        sockaddr_storage from;
+        socklen_t size = sizeof from;
+        const int fd =
+            ::accept4(d.descriptor, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            number = errno;
+            switch (number) {
+            case EAGAIN:
+                recovered();
+                return outcome::nobody;
+            case EMFILE:
+            case ENFILE:
+            case ENOBUFS:
+            case ENOMEM:
+                return outcome::exhausted;
+            case EBADF:
+            case EINVAL:
+            case ENOTSOCK:
+            case EOPNOTSUPP:
+            case EFAULT:
+                return outcome::fatal;
+            default: // the peer is gone already, or the network reported an old trouble: the next one is
+                     // unharmed. But a refusal that the system repeats for ever must not spin.
+                counts->accept_errors.add();
+                return ++failures_in_a_row % 64 == 0 ? outcome::exhausted : outcome::skip;
+            }
+        }
+        delay = steady_clock::duration::zero();
+        failures_in_a_row = 0;
+        struct owner { // until somebody has taken it
+            int fd;
+            ~owner() {
+                if (fd >= 0) ::close(fd);
+            }
+        } mine{fd};
+        peer_info peer;
+        std::memcpy(peer.remote.data(), &from, std::min<std::size_t>(size, peer.remote.capacity()));
+        peer.remote.resize(size);
+        peer.local = d.where;
+        if (d.where.address().is_unspecified()) {
+            size = static_cast<socklen_t>(peer.local.capacity());
+            if (::getsockname(fd, peer.local.data(), &size) == 0) peer.local.resize(size);
+        }
+        peer.listener = static_cast<std::uint32_t>(index);
+        connection_attempt attempt{peer.remote.address(), peer.remote.port(), peer.local.address(),
+                                   peer.local.port()};
+        std::string interface;
+        if (options.policy.asks_interface()) {
+            interface = d.interface.empty() ? interface_of(peer.local.address()) : d.interface;
+            attempt.interface = interface;
+        }
+        if (const verdict answer = options.policy.decide(attempt); !answer) {
+            refuse(std::exchange(mine.fd, -1), answer.refuse_with);
+            counts->refused_by_policy.add();
+            refused(log_level::info, peer, answer);
+            return outcome::skip;
+        }
+        auto entry = house.enter(peer.remote.address(), steady_clock::now());
+        if (!entry) {
+            refuse(std::exchange(mine.fd, -1), entry.answer.refuse_with);
+            auto& count = entry.answer.why == decided_by::address_cap    ? counts->refused_by_address
+                          : entry.answer.why == decided_by::address_rate ? counts->refused_by_rate
+                                                                         : counts->refused_full;
+            count.add();
+            refused(log_level::warning, peer, entry.answer);
+            return outcome::skip;
+        }
+        counts->accepted.add();
+        peer.id = ++last_id;
+        peer.time = std::chrono::system_clock::now();
+        taken.emplace(std::exchange(mine.fd, -1), peer, std::move(entry.ticket));
+        return outcome::peer;
+    }
+
+    /// The same when memory runs out, or a log sink throws: one peer is lost, the door stays open.
+    outcome accept_safely(std::size_t index, std::optional<accepted_socket>& taken, int& number) {
+        try {
+            return try_accept(index, taken, number);
+        } catch (...) {
+            counts->accept_errors.add();
+            number = ENOMEM;
+            return outcome::exhausted;
+        }
+    }
+
+    void refused(log_level level, const peer_info& peer, const verdict& answer) {
+        if (!options.log.enabled(level)) return; // no text is made that nobody reads
+        const std::string remote = to_string(peer.remote), local = to_string(peer.local);
+        const std::string reason = answer.reason();
+        options.log(level, "a peer was refused", {{"remote", remote}, {"local", local}, {"reason", reason}});
+    }
+
+    /// Asks for news of every door but the first, which the accepting coroutine watches itself.
+    static void watch_others(const pointer& s) {
+        for (std::size_t i = 1; i < s->doors.size(); ++i) {
+            door& d = s->doors[i];
+            if (d.waiting || d.ready) continue;
+            d.waiting = true;
+            d.acceptor.async_wait(acceptor_type::wait_read, [s, i](const boost::system::error_code& ec) {
+                if (s->doors.empty()) return;
+                s->doors[i].waiting = false;
+                if (ec) { // cancelled by an accept that ended; the next one may count on it already
+                    if (s->watching) watch_others(s);
+                    return;
+                }
+                s->doors[i].ready = true;
+                s->wake();
+            });
+        }
+    }
+
+    /// Takes an accepted socket that no context owns yet. True: go on.
+    using sink = std::function<bool(accepted_socket&)>;
+
+    /// The accepting loop: one frame for the life of the listener. Completes with the error that ended it, or
+    /// with an empty one when the sink had enough.
+    static awaitable<error> accept_each(pointer s, sink take);
+    static awaitable<result<accepted>> accept(pointer s);
+
+    void stop() {
+        if (stopping || doors.empty()) return;
+        stopping = true;
+        // Drops what would begin a connection (SYN without ACK) and passes what completes one.
+        sock_filter code[] = {
+            BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), // the flags of the TCP header
+            BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, 0),
+            BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+        };
+        const sock_fprog program = {sizeof code / sizeof code[0], code};
+        for (door& d : doors) {
+            ::setsockopt(d.descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+            d.ready = true;
+        }
+        paused = false;
+        exhausted = false;
+        wake();
+    }
+
+    void close() noexcept {
+        doors.clear();
+        later.disarm();
+        house.forget(std::exchange(waiting_for_room, 0)); // the house may outlive our context
+        changed.notify();
+    }
+
+    boost::asio::any_io_executor executor;
+    listener_options options;
+    metrics meters;
+    std::shared_ptr<context_counters> counts; // of this context
+    admission house;
+    event changed;
+    deadline later; // of the back-off, and of the second look while stopping
+    std::vector<door> doors;
+    std::vector<endpoint_type> where;
+    std::uint64_t last_id = 0;
+    std::uint64_t waiting_for_room = 0;
+    std::size_t turn = 0; // the door that is asked first
+    steady_clock::duration delay{};
+    bool accepting = false;
+    bool watching = false;
+    bool paused = false;
+    bool exhausted = false; // backs off
+    bool short_of_resources = false;
+    bool stopping = false;
+    bool looked_twice = false;
+    unsigned failures_in_a_row = 0;
+
+  private:
+    void release_context() noexcept override { close(); }
+};
+
+inline awaitable<error> tcp_listener_state::accept_each(pointer s, sink take) {
+    if (s->accepting)
+        co_return error(errc::operation_in_progress, "another coroutine already waits in accept()");
+    struct mark_type {
+        tcp_listener_state& state;
+        ~mark_type() {
+            state.accepting = state.watching = false;
+            boost::system::error_code
+                ignored; // the other doors' waits must not keep the context from draining
+            for (door& d : state.doors)
+                if (d.waiting) d.acceptor.cancel(ignored);
+        }
+    } mark{*s};
+    s->accepting = true;
+    co_await boost::asio::this_coro::throw_if_cancelled(false);
+    const auto asked = co_await boost::asio::this_coro::cancellation_state;
+    std::optional<accepted_socket> taken;
+    unsigned in_a_row = 0;
+    for (;;) {
+        if (s->doors.empty()) co_return errc::listener_closed;
+        if (stop_asked(asked)) co_return errc::canceled;
+        if (s->may_accept()) {
+            int number = 0;
+            bool again = false;
+            for (std::size_t n = 0; n < s->doors.size() && s->may_accept(); ++n) {
+                const std::size_t i = s->turn;
+                if (!s->doors[i].ready) {
+                    s->turn = (i + 1) % s->doors.size();
+                    continue;
+                }
+                switch (s->accept_safely(i, taken, number)) {
+                case outcome::peer: {
+                    s->turn = (i + 1) % s->doors.size(); // no busy door keeps the others waiting
+                    const bool more = take(*taken);
+                    taken.reset();
+                    if (!more) co_return error();
+                    again = true;
+                    break;
+                }
+                case outcome::nobody:
+                    s->doors[i].ready = false;
+                    s->turn = (i + 1) % s->doors.size();
+                    break;
+                case outcome::skip:
+                    again = true;
+                    break;
+                case outcome::exhausted:
+                    s->back_off(number);
+                    break;
+                case outcome::fatal: {
+                    error fatal(system_error(number).code(), to_string(s->doors[i].where));
+                    s->close(); // nobody is to wait at a door that nobody opens
+                    co_return fatal;
+                }
+                }
+                if (again) break;
+            }
+            if (again) {
+                // A crowd at the door, let in or refused, must not keep the rest of the context waiting.
+                if (++in_a_row % 16 == 0) co_await boost::asio::post(boost::asio::deferred);
+                continue;
+            }
+            in_a_row = 0;
+        }
+        if (s->stopping && s->queue_is_empty()) {
+            if (s->looked_twice) {
+                s->close();
+                co_return errc::listener_closed;
+            }
+            // A handshake that was under way when the filter came completes within a round trip.
+            s->looked_twice = true;
+            s->later.arm(std::chrono::milliseconds(20));
+            while (s->later.armed() && !stop_asked(asked)) co_await s->changed.wait_op();
+            for (door& d : s->doors) d.ready = true;
+            continue;
+        }
+        if (s->may_accept()) {
+            watch_others(s);
+            s->watching = true;
+            const auto [ec] =
+                co_await s->doors.front().acceptor.async_wait(acceptor_type::wait_read, use_result);
+            s->watching = false;
+            if (!ec && !s->doors.empty()) s->doors.front().ready = true;
+        } else {
+            if (!s->paused && !s->exhausted) { // all places are taken
+                std::weak_ptr<tcp_listener_state> self = s;
+                std::function<void()> notify = [self, executor = s->executor] {
+                    boost::asio::post(executor, [self] {
+                        if (const auto state = self.lock()) {
+                            state->waiting_for_room = 0;
+                            state->wake();
+                        }
+                    });
+                };
+                if (s->waiting_for_room == 0)
+                    s->waiting_for_room = s->house.notify_when_free(std::move(notify));
+                if (s->waiting_for_room == 0) continue; // one became free meanwhile
+            }
+            co_await s->changed.wait_op();
+        }
+    }
+}
+
+inline awaitable<result<accepted>> tcp_listener_state::accept(pointer s) {
+    result<accepted> first = errc::canceled;
+    sink take = [&first, &s](accepted_socket& taken) {
+        auto stream = taken.attach(s->executor, s->options.stream);
+        if (stream)
+            first = accepted{std::move(*stream), taken.peer};
+        else
+            first = std::move(stream).error();
+        return false;
+    };
+    const error ended = co_await accept_each(s, std::move(take));
+    if (ended.code().failed()) co_return ended;
+    co_return first;
+}
+
+inline awaitable<result<accepted>> listener_gone() {
+    co_return errc::listener_closed;
+}
+
+} // namespace detail
+
+inline tcp_listener::tcp_listener(std::shared_ptr<detail::tcp_listener_state> state) noexcept
+    : state_(std::move(state)) {}
+inline tcp_listener::tcp_listener(const boost::asio::any_io_executor& executor, listener_options options)
+    : tcp_listener(open(executor, std::move(options)).value()) {}
+inline result<tcp_listener> tcp_listener::open(const boost::asio::any_io_executor& executor,
+                                               listener_options options) {
+    auto state = std::make_shared<detail::tcp_listener_state>(executor, std::move(options), metrics());
+    if (auto opened = state->open(); !opened) return opened.error();
+    return tcp_listener(std::move(state));
+}
+inline tcp_listener::tcp_listener(tcp_listener&&) noexcept = default;
+inline tcp_listener& tcp_listener::operator=(tcp_listener&& other) noexcept {
+    if (this != &other) {
+        if (state_) state_->close();
+        state_ = std::move(other.state_);
+    }
+    return *this;
+}
+inline tcp_listener::~tcp_listener() {
+    if (state_) state_->close();
+}
+inline awaitable<result<accepted>> tcp_listener::accept() {
+    return state_ ? detail::tcp_listener_state::accept(state_) : detail::listener_gone();
+}
+inline void tcp_listener::pause() {
+    state_->pause();
+}
+inline void tcp_listener::resume() {
+    state_->resume();
+}
+inline bool tcp_listener::paused() const noexcept {
+    return state_->paused;
+}
+inline void tcp_listener::stop() {
+    state_->stop();
+}
+inline bool tcp_listener::stopped() const noexcept {
+    return state_->stopping || state_->doors.empty();
+}
+inline auto tcp_listener::endpoints() const noexcept -> const std::vector<endpoint_type>& {
+    return state_->where;
+}
+inline std::uint16_t tcp_listener::port() const noexcept {
+    return state_->where.empty() ? std::uint16_t(0) : state_->where.front().port();
+}
+inline void tcp_listener::set_policy(accept_policy policy) {
+    state_->options.policy = std::move(policy);
+}
+inline const admission& tcp_listener::house() const noexcept {
+    return state_->house;
+}
+inline metrics_snapshot tcp_listener::snapshot() const {
+    return state_->meters.snapshot();
+}
+inline boost::asio::any_io_executor tcp_listener::get_executor() const {
+    return state_->executor;
+}
+
+} // namespace portunus
+
+#endif

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSL-1.0
+#ifndef PORTUNUS_NET_TCP_LISTENER_HPP
+#define PORTUNUS_NET_TCP_LISTENER_HPP
+
+#include <portunus/core/awaitable.hpp>
+#include <portunus/core/logger.hpp>
+#include <portunus/core/metrics.hpp>
+#include <portunus/core/result.hpp>
+#include <portunus/net/peer_info.hpp>
+#include <portunus/net/tcp_stream.hpp>
+#include <portunus/policy/accept_policy.hpp>
+#include <portunus/policy/admission.hpp>
+#include <portunus/policy/interface_list.hpp>
+#include <portunus/policy/port_list.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/ip/address.hpp>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace portunus {
+
+namespace detail {
+class tcp_listener_state;
+}
+
+/// Where to listen and who may come in. It owns things: give it a name, then pass it to a constructor or a
+/// plain function, never in place inside a `co_await` expression.
+struct listener_options {
+    /// The ports, `port_list("7001,7010-7019")`. 0: a free one (the same on all addresses); `endpoints()`
+    /// tells it.
+    port_list ports;
+    /// Our addresses to listen on. Empty: all of them, IPv4 and IPv6.
+    std::vector<boost::asio::ip::address> addresses;
+    /// Listen only for peers that arrive on these interfaces (SO_BINDTODEVICE). Empty: all.
+    interface_list interfaces;
+    /// Who may come in. Nobody, unless told otherwise.
+    accept_policy policy;
+    /// How many may be in, in total and from each address, and what happens when it is full.
+    admission_options limits{};
+    /// Counted together with other listeners that have the same one; then `limits` is not used.
+    std::optional<admission> house;
+    /// How the accepted streams behave.
+    tcp_stream_options stream{};
+    /// How many connections the kernel holds until they are accepted; it caps the number
+    /// (net.core.somaxconn).
+    int backlog = 4096;
+    /// Let other sockets of the same user bind the same ports, and share the newcomers with them
+    /// (SO_REUSEPORT).
+    bool reuse_port = false;
+    logger log;
+};
+
+/// What `accept` gives: the stream and who is at its other end.
+struct accepted {
+    tcp_stream stream;
+    peer_info peer;
+};
+
+/// A guarded door: many ports, addresses and interfaces, one `accept`. A thin handle, move-only.
+///
+/// A peer is accepted by the kernel, then asked for by the policy, then by admission; who is refused sees RST
+/// or FIN as configured (its `connect` has succeeded by then), is counted, and never reaches `accept`.
+class tcp_listener {
+  public:
+    using endpoint_type = boost::asio::ip::tcp::endpoint;
+
+    /// Opens every endpoint of `options`, or none. Throws `failure`, whose reason is one of those of `open`.
+    tcp_listener(const boost::asio::any_io_executor& executor, listener_options options);
+
+    /// The same with a result: `errc::address_in_use`, `errc::address_not_available`,
+    /// `errc::port_requires_privilege`, `errc::no_such_interface`, `errc::invalid_port` (no port at all); the
+    /// detail names the endpoint.
+    static result<tcp_listener> open(const boost::asio::any_io_executor& executor, listener_options options);
+
+    tcp_listener(tcp_listener&&) noexcept;
+    tcp_listener& operator=(tcp_listener&&) noexcept;
+    /// Closes at once: what the kernel had queued is reset. Use `stop` first for an orderly end.
+    ~tcp_listener();
+
+    /// Completes with the next peer that may come in. One at a time may wait (`errc::operation_in_progress`).
+    ///
+    /// Transient errors of the system are counted and skipped. When descriptors or memory run out it logs
+    /// once, waits (5 ms, doubling to 1 s) and goes on. So it ends only with `errc::canceled`, or
+    /// `errc::listener_closed` after `stop` and once the kernel's queue is drained, or with an error that
+    /// will not pass.
+    awaitable<result<accepted>> accept();
+
+    /// While paused nothing is accepted; newcomers wait in the kernel's queue.
+    void pause();
+    void resume();
+    bool paused() const noexcept;
+
+    /// Lets no new connection begin, while `accept` goes on to deliver those that the kernel has completed;
+    /// then it gives `errc::listener_closed`. None of them is reset.
+    void stop();
+    bool stopped() const noexcept;
+
+    /// Where it listens, in the order of opening; with the real port where 0 was asked for.
+    const std::vector<endpoint_type>& endpoints() const noexcept;
+    /// The port of the first endpoint.
+    std::uint16_t port() const noexcept;
+
+    /// Another policy for the peers to come.
+    void set_policy(accept_policy policy);
+    const admission& house() const noexcept;
+    /// What it has counted. From any thread.
+    metrics_snapshot snapshot() const;
+
+    boost::asio::any_io_executor get_executor() const;
+
+  private:
+    friend class detail::tcp_listener_state;
+    explicit tcp_listener(std::shared_ptr<detail::tcp_listener_state> state) noexcept;
+    std::shared_ptr<detail::tcp_listener_state> state_;
+};
+
+} // namespace portunus
+
+#include <portunus/net/impl/tcp_listener.hpp>
+
+#endif

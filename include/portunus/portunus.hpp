@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSL-1.0
+#ifndef PORTUNUS_PORTUNUS_HPP
+#define PORTUNUS_PORTUNUS_HPP
+
+/// \file
+/// Everything at once, for small programs and for trying things out. A program that cares for its compile
+/// time includes the headers that it uses; nothing in one room pulls in what only another needs.
+
+#include <portunus/version.hpp>
+
+#include <portunus/core/awaitable.hpp>
+#include <portunus/core/backoff.hpp>
+#include <portunus/core/close_reason.hpp>
+#include <portunus/core/deadline.hpp>
+#include <portunus/core/error.hpp>
+#include <portunus/core/event_queue.hpp>
+#include <portunus/core/logger.hpp>
+#include <portunus/core/metrics.hpp>
+#include <portunus/core/result.hpp>
+#include <portunus/core/runtime.hpp>
+#include <portunus/core/task_group.hpp>
+
+#include <portunus/framing/any_codec.hpp>
+#include <portunus/framing/codec.hpp>
+#include <portunus/framing/delimiter_codec.hpp>
+#include <portunus/framing/escaped_codec.hpp>
+#include <portunus/framing/fixed_codec.hpp>
+#include <portunus/framing/frame_decoder.hpp>
+#include <portunus/framing/length_prefix_codec.hpp>
+#include <portunus/framing/line_codec.hpp>
+#include <portunus/framing/quiet_time_codec.hpp>
+#include <portunus/framing/raw_codec.hpp>
+#include <portunus/framing/tagged_length_codec.hpp>
+
+#include <portunus/policy/accept_policy.hpp>
+#include <portunus/policy/address_rule.hpp>
+#include <portunus/policy/admission.hpp>
+#include <portunus/policy/admission_options.hpp>
+#include <portunus/policy/connection_attempt.hpp>
+#include <portunus/policy/interface_list.hpp>
+#include <portunus/policy/master_switch.hpp>
+#include <portunus/policy/port_list.hpp>
+#include <portunus/policy/port_range.hpp>
+#include <portunus/policy/verdict.hpp>
+
+#include <portunus/net/byte_stream.hpp>
+#include <portunus/net/connect.hpp>
+#include <portunus/net/framed_stream.hpp>
+#include <portunus/net/listen.hpp>
+#include <portunus/net/peer_info.hpp>
+#include <portunus/net/tcp_listener.hpp>
+#include <portunus/net/tcp_stream.hpp>
+
+#endif

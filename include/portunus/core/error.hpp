@@ -60,6 +60,7 @@ enum class errc {
     no_such_interface,       ///< no interface of this machine has that name
     host_not_found,          ///< the name does not exist
     no_answer,               ///< no name server answered
+    invalid_name,            ///< the text cannot be the name of a host: nobody was asked
     listener_closed,         ///< the listener was stopped
 
     // configuration
@@ -239,6 +240,8 @@ inline const char* text_of(errc e) noexcept {
         return "host not found";
     case errc::no_answer:
         return "no name server answered";
+    case errc::invalid_name:
+        return "not the name of a host";
     case errc::listener_closed:
         return "the listener is closed";
     case errc::invalid_port:
@@ -285,6 +288,7 @@ inline int group_of(errc e) noexcept {
     case errc::partial_frame:
     case errc::malformed_frame:
     case errc::unencodable_payload:
+    case errc::invalid_name:
     case errc::invalid_port:
     case errc::invalid_address:
     case errc::invalid_option:

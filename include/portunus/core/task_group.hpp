@@ -4,6 +4,7 @@
 
 #include <portunus/core/awaitable.hpp>
 #include <portunus/core/deadline.hpp>
+#include <portunus/core/detail/context_bound.hpp>
 #include <portunus/core/detail/event.hpp>
 #include <portunus/core/detail/intrusive_list.hpp>
 #include <portunus/core/logger.hpp>
@@ -12,6 +13,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 
 #include <chrono>
@@ -47,7 +49,7 @@ class task_group {
     task_group(task_group&&) noexcept = default;
     task_group& operator=(task_group&&) = delete;
     ~task_group() {
-        if (state_) state_->cancel_all();
+        if (state_) cancel_all(state_);
     }
 
     /// Starts `body`. False, and the body is destroyed unstarted, when the group is stopping.
@@ -65,7 +67,7 @@ class task_group {
     void request_stop() { state_->stop.request_stop(); }
 
     /// Cancels every task that runs now. They end on their own, in their own order.
-    void cancel() { state_->cancel_all(); }
+    void cancel() { cancel_all(state_); }
 
     std::size_t size() const noexcept { return state_->count; }
 
@@ -84,12 +86,11 @@ class task_group {
 
   private:
     struct node;
-    struct state {
+    struct state final : private detail::context_bound {
         state(boost::asio::any_io_executor e, logger l)
-            : executor(std::move(e)), log(std::move(l)), changed(executor) {}
+            : context_bound(e), executor(std::move(e)), log(std::move(l)), changed(executor) {}
 
         bool stopping() const noexcept { return stop.stop_requested(); }
-        void cancel_all();
 
         boost::asio::any_io_executor executor;
         logger log;
@@ -97,6 +98,10 @@ class task_group {
         std::stop_source stop;
         detail::intrusive_list<node> tasks;
         std::size_t count = 0;
+        bool gone = false; // the context is: what the tasks wait on goes with it, and bears no cancellation
+
+      private:
+        void release_context() noexcept override { gone = true; }
     };
 
     /// One task. Asio's completion handler owns it, so it goes when the task does, or when the context does.
@@ -114,6 +119,7 @@ class task_group {
     };
 
     static void start(const std::shared_ptr<state>& group, awaitable<void> body);
+    static void cancel_all(const std::shared_ptr<state>& group);
     static awaitable<void> run(state* group, awaitable<void> body);
     static awaitable<result<bool>> stop_tasks(std::shared_ptr<state> group, steady_clock::duration grace);
     static awaitable<result<bool>> join_tasks(std::shared_ptr<state> group, steady_clock::duration limit);
@@ -134,15 +140,20 @@ inline std::string text_of(const std::exception_ptr& thrown) {
 }
 } // namespace detail
 
-inline void task_group::state::cancel_all() {
-    // The signal may end a task, and so unlink it or others, while the list is walked: take them off one by
-    // one.
-    detail::intrusive_list<node> now;
-    now.splice(tasks);
-    while (node* task = now.pop_front()) {
-        tasks.push_back(*task);
-        task->signal.emit(boost::asio::cancellation_type::terminal);
-    }
+inline void task_group::cancel_all(const std::shared_ptr<state>& group) {
+    if (group->gone || group->count == 0) return;
+    // Inside of the context's run: elsewhere Asio 1.81 keeps a pointer into a task until the context runs
+    // again, and the task may end before that.
+    boost::asio::dispatch(group->executor, [group] {
+        // The signal may end a task, and so unlink it or others, while the list is walked: take them off one
+        // by one.
+        detail::intrusive_list<node> now;
+        now.splice(group->tasks);
+        while (node* task = now.pop_front()) {
+            group->tasks.push_back(*task);
+            task->signal.emit(boost::asio::cancellation_type::terminal);
+        }
+    });
 }
 
 inline void task_group::start(const std::shared_ptr<state>& group, awaitable<void> body) {
@@ -198,7 +209,7 @@ inline awaitable<result<bool>> task_group::stop_tasks(std::shared_ptr<state> gro
     group->stop.request_stop();
     auto clean = co_await join_tasks(group, grace);
     if (clean && *clean) co_return true;
-    group->cancel_all();
+    cancel_all(group);
     auto joined = co_await join_tasks(group, steady_clock::duration::max());
     if (!joined) co_return std::move(joined).error();
     co_return false;

@@ -11,6 +11,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 
 #include <exception>
@@ -51,14 +52,21 @@ class started {
 
     /// Cancels the coroutine as a task group would: its present wait ends, its next ones give
     /// `errc::canceled`.
-    void cancel() { state_->signal.emit(boost::asio::cancellation_type::terminal); }
+    void cancel() {
+        // Inside of the context's run: elsewhere Asio 1.81 keeps a pointer into the coroutine until the
+        // context runs again, and it may end before that.
+        boost::asio::dispatch(state_->executor, [s = state_] {
+            if (!s->done) s->signal.emit(boost::asio::cancellation_type::terminal);
+        });
+    }
 
   private:
     template <class U>
     friend started<U> start(const boost::asio::any_io_executor& executor, awaitable<U> body);
 
     struct state : detail::thrown_in_background {
-        explicit state(const boost::asio::any_io_executor& executor) : ended(executor) {}
+        explicit state(const boost::asio::any_io_executor& e) : executor(e), ended(e) {}
+        boost::asio::any_io_executor executor;
         portunus::detail::event ended;
         boost::asio::cancellation_signal signal;
         std::optional<stored> value;

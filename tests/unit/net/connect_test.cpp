@@ -222,8 +222,99 @@ TEST_CASE("no name at all is refused, and not taken for this machine") {
     for (const auto& host : {std::string(), std::string("local\0host", 10)}) {
         auto made = w.start(connect(host, closed_port().port()));
         w.run();
-        CHECK(error_of(made.get()) == errc::host_not_found);
+        CHECK(error_of(made.get()) == errc::invalid_name);
     }
+}
+
+TEST_CASE("an interface can be chosen, and one that is not there is named") {
+    world w;
+    plain_listener listener;
+    connect_options options;
+    options.interface = "lo";
+    auto made = w.start(connect(listener.endpoint(), options));
+    w.run();
+    auto outcome = made.get();
+    if (error_of(outcome) == boost::system::errc::operation_not_permitted)
+        PORTUNUS_SKIP("binding to an interface needs privilege here");
+    CHECK(must(std::move(outcome)).is_open());
+    options.interface = "portunus-none";
+    auto failing = w.start(connect(listener.endpoint(), options));
+    w.run();
+    const auto failed = failing.get();
+    CHECK(error_of(failed) == errc::no_such_interface);
+    CHECK(failed.error().detail().find("portunus-none") != std::string_view::npos);
+    CHECK_THROWS_AS(portunus::interface_name("a-name-of-16-bytes"), portunus::failure);
+    CHECK_THROWS_AS(portunus::interface_name("../eth0"), portunus::failure);
+}
+
+// several addresses: RFC 8305
+
+TEST_CASE("the families come by turns, beginning with the one that the system prefers") {
+    const auto endpoints = [](std::initializer_list<const char*> texts) {
+        portunus::detail::endpoints list;
+        for (const char* text : texts) list.emplace_back(asio::ip::make_address(text), std::uint16_t(80));
+        return list;
+    };
+    using portunus::detail::by_turns;
+    CHECK(by_turns(endpoints({"::1", "::2", "::3", "10.0.0.1", "10.0.0.2"})) ==
+          endpoints({"::1", "10.0.0.1", "::2", "10.0.0.2", "::3"}));
+    CHECK(by_turns(endpoints({"10.0.0.1", "::1", "10.0.0.2"})) == endpoints({"10.0.0.1", "::1", "10.0.0.2"}));
+    CHECK(by_turns(endpoints({"10.0.0.1"})) == endpoints({"10.0.0.1"}));
+    CHECK(by_turns({}).empty());
+}
+
+TEST_CASE("an address that is silent costs the attempt delay, and not the limit") {
+    const std::size_t before = open_descriptors();
+    {
+        world w;
+        const silent_address silent;
+        const plain_listener listener;
+        auto made = w.start(portunus::detail::connect_any({silent.endpoint(), listener.endpoint()}, {}));
+        w.pass(250ms - 1ns);
+        CHECK_FALSE(made.done());
+        w.pass(1ns);
+        auto stream = must(made.get());
+        CHECK(stream.remote_endpoint() == listener.endpoint());
+        stream.abort();
+        w.run(); // the silent one is dropped, and keeps nothing alive
+        CHECK(w.time.armed() == 0);
+    }
+    CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("an address that fails lets the next one begin at once") {
+    world w;
+    const plain_listener listener;
+    auto made = w.start(portunus::detail::connect_any({closed_port(), listener.endpoint()}, {}));
+    w.settle();
+    REQUIRE(made.done());
+    CHECK(must(made.get()).remote_endpoint() == listener.endpoint());
+}
+
+TEST_CASE("addresses that are all silent are given up together, with their number") {
+    world w;
+    const silent_address first, second;
+    connect_options options;
+    options.connect_limit = 2s;
+    auto made = w.start(portunus::detail::connect_any({first.endpoint(), second.endpoint()}, options));
+    w.pass(2s);
+    const auto failed = made.get();
+    CHECK(error_of(failed) == errc::connect_timeout);
+    CHECK(failed.error().detail().find("none of 2 addresses answered within 2000 ms") !=
+          std::string_view::npos);
+    w.run();
+}
+
+TEST_CASE("when all addresses fail the error names each of them with its reason") {
+    world w;
+    const auto one = closed_port(), two = closed_port(asio::ip::make_address("::1"));
+    auto made = w.start(portunus::detail::connect_any({one, two}, {}));
+    w.run();
+    const auto failed = made.get();
+    CHECK(error_of(failed) == boost::system::errc::connection_refused);
+    for (const auto& each : {one, two})
+        CHECK(failed.error().detail().find(portunus::to_string(each) + ": Connection refused") !=
+              std::string_view::npos);
 }
 
 TEST_CASE("connecting can be destroyed at every point, by address and by name") {

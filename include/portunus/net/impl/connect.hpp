@@ -8,7 +8,9 @@
 #include <portunus/core/detail/event.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -17,124 +19,187 @@ namespace detail {
 
 using endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
 
-inline std::string in_milliseconds(steady_clock::duration d) {
-    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(d).count()) + " ms";
+/// The order of RFC 8305, section 4: the families by turns, beginning with that of the first address; the
+/// order within a family stays.
+inline endpoints by_turns(const endpoints& preferred) {
+    endpoints first, other, mixed;
+    for (const auto& e : preferred)
+        (e.protocol() == preferred.front().protocol() ? first : other).push_back(e);
+    mixed.reserve(preferred.size());
+    for (std::size_t i = 0; i < std::max(first.size(), other.size()); ++i) {
+        if (i < first.size()) mixed.push_back(first[i]);
+        if (i < other.size()) mixed.push_back(other[i]);
+    }
+    return mixed;
 }
 
-/// A question to the system's resolver. It blocks a thread of Asio's for as long as it likes; whoever asked
-/// does not wait for that, so the question is shared with the handler and may be left alone.
-struct name_query final : private context_bound {
-    name_query(const boost::asio::any_io_executor& executor, steady_clock::duration limit_)
-        : context_bound(executor), resolver(std::in_place, executor), changed(executor),
-          limit(deadline_service::of(executor), this, [](void* self) {
-              static_cast<name_query*>(self)->late = true;
-              static_cast<name_query*>(self)->changed.notify();
-          }) {
-        limit.arm(limit_);
+/// The attempts to reach one of several endpoints. Shared by the coroutine that waits and by the handlers of
+/// the attempts, so that whichever goes first leaves nothing that dangles.
+class connect_race final : public std::enable_shared_from_this<connect_race>, private context_bound {
+  public:
+    using socket_type = boost::asio::ip::tcp::socket;
+    using endpoint_type = boost::asio::ip::tcp::endpoint;
+
+    connect_race(const boost::asio::any_io_executor& executor, endpoints peers,
+                 const connect_options& options)
+        : context_bound(executor), changed(executor), peers_(std::move(peers)), options_(options),
+          pause_(deadline_service::of(executor), this,
+                 [](void* self) { static_cast<connect_race*>(self)->next_is_due(); }),
+          limit_(deadline_service::of(executor), this,
+                 [](void* self) { static_cast<connect_race*>(self)->too_late(); }),
+          executor_(executor) {
+        sockets_.resize(peers_.size());
+        limit_.arm(options_.connect_limit);
     }
 
-    std::optional<boost::asio::ip::tcp::resolver> resolver;
+    bool over() const noexcept { return winner_ || late_ || (running_ == 0 && next_ == peers_.size()); }
+    bool due() const noexcept { return due_ && next_ != peers_.size() && !over(); }
+
+    /// Begins the next attempt.
+    void begin() {
+        const std::size_t i = next_++;
+        due_ = false;
+        auto socket = open(peers_[i]);
+        if (!socket) return failed(i, socket.error());
+        sockets_[i].emplace(std::move(*socket));
+        ++running_;
+        sockets_[i]->async_connect(
+            peers_[i],
+            [self = shared_from_this(), i](const boost::system::error_code& ec) { self->ended(i, ec); });
+        if (next_ != peers_.size()) pause_.arm(options_.attempt_delay);
+    }
+
+    /// Drops what still runs. What was established stays for `outcome`.
+    void stop() noexcept {
+        stopped_ = true;
+        pause_.disarm();
+        limit_.disarm();
+        for (std::size_t i = 0; i < sockets_.size(); ++i)
+            if (i != winner_) sockets_[i].reset();
+    }
+
+    result<tcp_stream> outcome() {
+        if (winner_ && sockets_[*winner_]) return tcp_stream(std::move(*sockets_[*winner_]), options_.stream);
+        if (late_)
+            return error(errc::connect_timeout,
+                         (peers_.size() == 1
+                              ? to_string(peers_.front()) + " did not answer"
+                              : "none of " + std::to_string(peers_.size()) + " addresses answered") +
+                             " within " + in_milliseconds(options_.connect_limit) + failures_);
+        if (!over()) return errc::canceled;
+        return peers_.size() == 1 ? error(last_.code(), std::string(last_.detail()))
+                                  : error(last_.code(), "all addresses failed" + failures_);
+    }
+
     event changed;
-    deadline limit;
-    boost::system::error_code ec;
-    endpoints found;
-    bool done = false;
-    bool late = false;
 
   private:
-    void release_context() noexcept override { resolver.reset(); }
+    static constexpr std::size_t most_told = 8;
+
+    result<socket_type> open(const endpoint_type& peer) {
+        socket_type socket(executor_);
+        boost::system::error_code ec;
+        socket.open(peer.protocol(), ec);
+        if (ec) return error(ec, to_string(peer));
+        const int fd = socket.native_handle();
+        apply_to_socket(fd, options_.stream);
+        if (!options_.interface.empty()) {
+            const std::string_view name = options_.interface.view();
+            if (::setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name.data(),
+                             static_cast<socklen_t>(name.size())) != 0) {
+                if (errno == ENODEV)
+                    return error(errc::no_such_interface,
+                                 "no interface is named \"" + std::string(name) + '"');
+                return error(boost::system::error_code(errno, boost::system::system_category()),
+                             "binding to the interface " + std::string(name));
+            }
+        }
+        if (options_.local_address.is_unspecified() && options_.local_port == 0) return socket;
+        endpoint_type local(options_.local_address, options_.local_port);
+        if (options_.local_address.is_unspecified()) local = {peer.protocol(), options_.local_port};
+        socket.bind(local, ec);
+        if (!ec) return socket;
+        if (ec == boost::system::errc::address_not_available)
+            return error(errc::address_not_available, to_string(local));
+        if (ec == boost::system::errc::address_in_use) return error(errc::address_in_use, to_string(local));
+        return error(ec, "binding " + to_string(local));
+    }
+
+    void ended(std::size_t i, const boost::system::error_code& ec) {
+        --running_;
+        if (stopped_ || winner_ || !sockets_[i]) return;
+        if (!ec) {
+            winner_ = i;
+            changed.notify();
+            return;
+        }
+        sockets_[i].reset();
+        failed(i, error(ec, to_string(peers_[i])));
+    }
+
+    void failed(std::size_t i, error why) {
+        if (i < most_told)
+            failures_ += "; " + to_string(peers_[i]) + ": " + why.code().message();
+        else if (i == most_told)
+            failures_ += "; ...";
+        last_ = std::move(why);
+        next_is_due();
+    }
+
+    void next_is_due() {
+        pause_.disarm();
+        due_ = true;
+        changed.notify();
+    }
+
+    void too_late() {
+        late_ = true;
+        changed.notify();
+    }
+
+    void release_context() noexcept override {
+        for (auto& socket : sockets_) socket.reset();
+    }
+
+    endpoints peers_;
+    connect_options options_;
+    std::vector<std::optional<socket_type>> sockets_; // of each attempt that runs, and of the one that won
+    std::optional<std::size_t> winner_;
+    std::size_t next_ = 0;
+    std::size_t running_ = 0;
+    std::string failures_;
+    error last_;
+    deadline pause_;
+    deadline limit_;
+    boost::asio::any_io_executor executor_;
+    bool due_ = true;
+    bool late_ = false;
+    bool stopped_ = false;
 };
 
-inline awaitable<result<endpoints>> resolve(std::string host, std::uint16_t port,
-                                            steady_clock::duration limit) {
-    co_await boost::asio::this_coro::throw_if_cancelled(false);
-    const auto asked = co_await boost::asio::this_coro::cancellation_state;
-    const auto executor = co_await boost::asio::this_coro::executor;
-    auto query = std::make_shared<name_query>(executor, limit);
-    query->resolver->async_resolve(host, std::to_string(port),
-                                   boost::asio::ip::tcp::resolver::numeric_service,
-                                   [query](const boost::system::error_code& ec, const auto& results) {
-                                       query->ec = ec;
-                                       for (const auto& entry : results)
-                                           query->found.push_back(entry.endpoint());
-                                       query->done = true;
-                                       query->limit.disarm();
-                                       query->changed.notify();
-                                   });
-    while (!query->done && !query->late && !stop_asked(asked)) co_await query->changed.wait_op();
-    if (query->done) {
-        if (!query->ec) co_return std::move(query->found);
-        if (query->ec == boost::asio::error::host_not_found || query->ec == boost::asio::error::no_data)
-            co_return error(errc::host_not_found, '"' + host + '"');
-        if (query->ec == boost::asio::error::host_not_found_try_again)
-            co_return error(errc::no_answer, '"' + host + '"');
-        co_return error(query->ec, "resolving \"" + host + '"');
-    }
-    query->limit.disarm();
-    query->resolver->cancel();
-    if (query->late)
-        co_return error(errc::resolve_timeout,
-                        '"' + host + "\" was not resolved within " + in_milliseconds(limit));
-    co_return errc::canceled;
-}
-
-/// One attempt. The socket and its limit live in this frame, and nothing else refers to them.
-inline awaitable<result<tcp_stream>> connect_one(boost::asio::ip::tcp::endpoint peer, connect_options options,
-                                                 steady_clock::duration limit) {
-    co_await boost::asio::this_coro::throw_if_cancelled(false);
-    const auto asked = co_await boost::asio::this_coro::cancellation_state;
-    if (stop_asked(asked)) co_return errc::canceled;
-    struct attempt {
-        boost::asio::ip::tcp::socket socket;
-        bool late = false;
-    };
-    const auto executor = co_await boost::asio::this_coro::executor;
-    attempt now{boost::asio::ip::tcp::socket(executor)};
-    boost::system::error_code ec;
-    now.socket.open(peer.protocol(), ec);
-    if (ec) co_return error(ec, to_string(peer));
-    apply_to_socket(now.socket.native_handle(), options.stream);
-    if (!options.local_address.is_unspecified() || options.local_port != 0) {
-        boost::asio::ip::tcp::endpoint local(options.local_address, options.local_port);
-        if (options.local_address.is_unspecified()) local = {peer.protocol(), options.local_port};
-        now.socket.bind(local, ec);
-        if (ec == boost::system::errc::address_not_available)
-            co_return error(errc::address_not_available, to_string(local));
-        if (ec == boost::system::errc::address_in_use)
-            co_return error(errc::address_in_use, to_string(local));
-        if (ec) co_return error(ec, "binding " + to_string(local));
-    }
-    deadline late(deadline_service::of(now.socket.get_executor()), &now, [](void* self) {
-        auto& a = *static_cast<attempt*>(self);
-        a.late = true;
-        boost::system::error_code ignored;
-        a.socket.cancel(ignored);
-    });
-    late.arm(limit);
-    const auto [failed] = co_await now.socket.async_connect(peer, use_result);
-    late.disarm();
-    if (!failed) co_return tcp_stream(std::move(now.socket), options.stream);
-    if (now.late)
-        co_return error(errc::connect_timeout,
-                        to_string(peer) + " did not answer within " + in_milliseconds(limit));
-    if (failed == boost::asio::error::operation_aborted) co_return errc::canceled;
-    co_return error(failed, to_string(peer));
-}
-
 inline awaitable<result<tcp_stream>> connect_any(endpoints peers, connect_options options) {
-    auto& time = deadline_service::of(co_await boost::asio::this_coro::executor);
-    const auto end = time.now() + std::min(options.connect_limit, deadline_service::longest);
-    error last(errc::host_not_found, "the name has no address of the family of local_address");
-    for (const auto& peer : peers) {
-        if (!options.local_address.is_unspecified() &&
-            options.local_address.is_v4() != peer.address().is_v4())
-            continue;
-        auto stream = co_await connect_one(peer, options, end - time.now());
-        if (stream) co_return stream;
-        last = stream.error();
-        if (last == errc::canceled || last == errc::connect_timeout) break;
+    co_await boost::asio::this_coro::throw_if_cancelled(false);
+    const auto asked = co_await boost::asio::this_coro::cancellation_state;
+    if (!options.local_address.is_unspecified())
+        std::erase_if(peers, [v4 = options.local_address.is_v4()](const auto& peer) {
+            return peer.address().is_v4() != v4;
+        });
+    if (peers.empty())
+        co_return error(errc::host_not_found, "the name has no address of the family of local_address");
+    if (stop_asked(asked)) co_return errc::canceled;
+    const auto executor = co_await boost::asio::this_coro::executor;
+    const auto race = std::make_shared<connect_race>(executor, by_turns(peers), options);
+    struct guard { // also when this frame is destroyed while it waits
+        connect_race& race;
+        ~guard() { race.stop(); }
+    } at_end{*race};
+    while (!race->over() && !stop_asked(asked)) {
+        if (race->due())
+            race->begin();
+        else
+            co_await race->changed.wait_op();
     }
-    co_return last;
+    co_return race->outcome();
 }
 
 inline awaitable<result<tcp_stream>> failed_connect(error why) {
@@ -143,9 +208,11 @@ inline awaitable<result<tcp_stream>> failed_connect(error why) {
 
 inline awaitable<result<tcp_stream>> connect_by_name(std::string host, std::uint16_t port,
                                                      connect_options options) {
-    auto found = co_await resolve(std::move(host), port, options.resolve_limit);
+    auto found = co_await resolve_addresses(std::move(host), {options.resolve_limit, options.family});
     if (!found) co_return std::move(found).error();
-    auto stream = co_await connect_any(std::move(*found), options);
+    endpoints peers;
+    for (const auto& address : *found) peers.emplace_back(address, port);
+    auto stream = co_await connect_any(std::move(peers), options);
     co_return stream;
 }
 
@@ -153,12 +220,8 @@ inline awaitable<result<tcp_stream>> connect_by_name(std::string host, std::uint
 
 inline awaitable<result<tcp_stream>> connect(std::string_view host, std::uint16_t port,
                                              const connect_options& options) {
-    if (host.empty()) return detail::failed_connect(error(errc::host_not_found, "the name is empty"));
-    if (host.find('\0') != std::string_view::npos) // the system's resolver would read only up to there
-        return detail::failed_connect(error(errc::host_not_found, "the name contains a zero byte"));
-    boost::system::error_code ec;
-    const auto address = boost::asio::ip::make_address(host, ec);
-    if (!ec) return connect({address, port}, options);
+    if (host.find('\0') != std::string_view::npos) // what comes to be a C string would be read up to there
+        return detail::failed_connect(error(errc::invalid_name, "the name contains a zero byte"));
     return detail::connect_by_name(std::string(host), port, options);
 }
 

@@ -5,6 +5,7 @@
     examples_test.py <directory of the programs>
 """
 
+import json
 import pathlib
 import re
 import signal
@@ -29,12 +30,21 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.seen = ""
         self.ports = []
         while len(self.ports) < ports:
             line = self.process.stdout.readline()
             if not line:
                 raise AssertionError(f"{name} ended: {self.process.communicate()[1]}")
             self.ports += [int(port) for port in re.findall(r"(?:port |:)(\d+)(?=[:,\n])", line)]
+
+    def wait_for(self, *texts):
+        """Reads what it prints until it has said all of that; what it said is kept in `seen`."""
+        while not all(text in self.seen for text in texts):
+            line = self.process.stdout.readline()
+            if not line:
+                raise AssertionError(f"it ended after:\n{self.seen}\n{self.process.communicate()[1]}")
+            self.seen += line
 
     def __enter__(self):
         return self
@@ -159,6 +169,178 @@ class Examples(unittest.TestCase):
         status, _, log = run("client", "127.0.0.1", "0", "hello")
         self.assertEqual(status, 2)
         self.assertIn('"0" is not a port', log)
+
+    def test_resolve_tells_addresses_names_and_what_is_neither(self):
+        status, out, _ = run("resolve", "localhost", "127.0.0.1", "no-such-host.invalid", "not a name")
+        self.assertEqual(status, 0)
+        self.assertRegex(out, r"(?m)^localhost:.* 127\.0\.0\.1")
+        self.assertRegex(out, r"(?m)^127\.0\.0\.1 is called ")
+        self.assertIn("not a name: not the name of a host: the name contains a byte 32", out)
+        self.assertRegex(out, r"(?m)^no-such-host\.invalid: (host not found|no name server answered)")
+
+    def test_keep_connected_comes_back_and_says_what_it_does(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(PATIENCE)
+            with Server("keep_connected", "127.0.0.1", str(listener.getsockname()[1]), ports=0) as client:
+                for n in range(3):
+                    peer = listener.accept()[0]
+                    with peer:
+                        peer.sendall(b"line %d\n" % n)
+                client.wait_for("heard: line 2", "lost: end of stream")
+                client.ask_to_stop()
+                status, out, _ = client.end()
+        self.assertEqual(status, 0)
+        self.assertIn("waiting", client.seen + out)
+        self.assertIn("connected to 127.0.0.1:", client.seen + out)
+
+    def test_reconnecting_client_greets_each_connection_and_sends_what_was_queued_in_order(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(PATIENCE)
+            with Server("reconnecting_client", "127.0.0.1", str(listener.getsockname()[1]), "5", ports=0) as client:
+                numbers = []
+                for _ in range(3):
+                    peer = listener.accept()[0]
+                    with peer, peer.makefile("r", newline="\n") as lines:
+                        peer.settimeout(PATIENCE)
+                        self.assertEqual(lines.readline().rstrip(), "hello, this is sensor 7")
+                        for _ in range(5):
+                            numbers.append(int(lines.readline().split()[1]))
+                        peer.sendall(b"thanks\n")
+                client.wait_for("thanks")
+                client.ask_to_stop()
+                self.assertEqual(client.end()[0], 0)
+        self.assertEqual(numbers, sorted(set(numbers)))  # in order, and none twice
+
+    def test_one_session_each_replaces_by_address_by_name_and_keeps_slots(self):
+        with Server("one_session_each", "0", "0", "0", ports=3) as server:
+            address, name, slot = server.ports
+            with connect(address) as old, connect(address, "127.0.0.9") as other:
+                old.sendall(b"a\n")
+                self.assertEqual(old.recv(100), b"127.0.0.1: a\r\n")
+                with connect(address) as new:
+                    new.sendall(b"b\n")
+                    self.assertEqual(new.recv(100), b"127.0.0.1: b\r\n")
+                    self.assertRaises(ConnectionResetError, old.recv, 1)
+                    other.sendall(b"c\n")
+                    self.assertEqual(other.recv(100), b"127.0.0.9: c\r\n")
+            with connect(name, "127.0.0.2") as old, connect(name, "127.0.0.3") as new:
+                old.sendall(b"pump-7\na\n")
+                self.assertEqual(old.recv(100), b"pump-7: a\r\n")
+                new.sendall(b"pump-7\nb\n")
+                self.assertEqual(new.recv(100), b"pump-7: b\r\n")
+                self.assertRaises(ConnectionResetError, old.recv, 1)
+            first = connect(slot)
+            first.sendall(b"a\n")
+            self.assertEqual(first.recv(100), b"127.0.0.1: a\r\n")
+            with connect(slot) as second:
+                second.sendall(b"b\n")
+                second.settimeout(0.1)
+                self.assertRaises(TimeoutError, second.recv, 1)
+                first.close()
+                second.settimeout(PATIENCE)
+                self.assertEqual(second.recv(100), b"127.0.0.1: b\r\n")
+            server.ask_to_stop()
+            self.assertEqual(server.end()[0], 0)
+
+    def test_connection_status_answers_in_json(self):
+        with Server("connection_status", "0") as server:
+            status = json.loads(ask(server.ports[0], "status\n"))
+            self.assertIn(status["state"], ("established", "close_wait"))
+            self.assertIn("active_opens", json.loads(ask(server.ports[0], "machine\n")))
+            answer = ask(server.ports[0], "burst 100000\n")
+            self.assertEqual(answer.count("."), 100000 + answer.split("arrived")[1].count("."))
+            self.assertIn('"unacknowledged":0', answer)
+            server.ask_to_stop()
+            self.assertEqual(server.end()[0], 0)
+
+    def test_urgent_data_tells_the_urgent_byte_from_the_others(self):
+        with Server("urgent_data", "0") as server:
+            with connect(server.ports[0]) as peer:
+                peer.sendall(b"print this")
+                peer.send(b"!", socket.MSG_OOB)
+                peer.sendall(b"then this")
+                peer.shutdown(socket.SHUT_WR)
+                self.assertTrue(read_all(peer).endswith("!\nnormal: then this\n"))
+            server.ask_to_stop()
+            self.assertEqual(server.end()[0], 0)
+
+    def test_interfaces_lists_them_and_the_way_to_an_address(self):
+        with Server("interfaces", "127.0.0.1", ports=0) as program:
+            program.wait_for("waiting for changes")
+            self.assertRegex(program.seen, r"(?m)^lo[, ]")
+            self.assertIn("to 127.0.0.1: by lo, as 127.0.0.1, hardware address unknown", program.seen)
+            program.ask_to_stop()
+            self.assertEqual(program.end()[0], 0)
+        self.assertEqual(run("interfaces", "nonsense")[0], 2)
+
+    def test_socket_activation_serves_on_the_socket_that_it_was_given(self):
+        with socket.create_server(("127.0.0.1", 0)) as given:
+            port = given.getsockname()[1]
+            with connect(port) as early:  # before the program starts
+                early.sendall(b"hello\n")
+                script = f'exec 3<&{given.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=echo exec "$0"'
+                program = subprocess.Popen(
+                    ["sh", "-c", script, PROGRAMS / "example_socket_activation"],
+                    pass_fds=[given.fileno()],
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+                try:
+                    self.assertEqual(early.recv(100).strip(), b"hello")
+                finally:
+                    early.close()
+                    program.terminate()
+                    out, _ = program.communicate(timeout=PATIENCE)
+                self.assertIn(f"given echo: a listening stream socket, 127.0.0.1:{port}", out)
+                self.assertEqual(program.returncode, 0)
+
+    def test_inband_commands_answers_commands_between_the_data(self):
+        with Server("inband_commands", "0") as server:
+            for sent, expected in (
+                (b"one \xffMupper\rtwo \xff\xff \xffMplain\rthree\n", b"one \xffMok\rTWO \xff\xff \xffMok\rthree\n"),
+                (b"\xffMloud\r", b"\xffMunknown\r"),
+                (b"\xffM" + bytes(2000), b""),
+            ):
+                with connect(server.ports[0]) as peer:
+                    peer.sendall(sent)
+                    if expected:  # whoever breaks the rules need not hang up
+                        peer.shutdown(socket.SHUT_WR)
+                    received = b""
+                    while more := peer.recv(4096):
+                        received += more
+                self.assertEqual(received, expected)
+            server.ask_to_stop()
+            status, _, log = server.end()
+            self.assertEqual(status, 0)
+            self.assertIn("exceeds max_command 1024", log)
+
+    def test_accept_one_opens_a_door_for_one_peer(self):
+        with Server("accept_one", "0", "1") as server:
+            with connect(server.ports[0]) as control, control.makefile("r", newline="\n") as answers:
+                control.sendall(b"get\n")
+                door = int(answers.readline().split()[-1])
+                self.assert_refused(door, "127.0.0.2")
+                with connect(door) as data:
+                    self.assertNotEqual(read_all(data), "")
+                self.assertEqual(answers.readline().strip(), "sent")
+                control.sendall(b"get\n")
+                answers.readline()
+                self.assertIn("nobody who may come in", answers.readline())  # after a second
+            server.ask_to_stop()
+            self.assertEqual(server.end()[0], 0)
+
+    def test_forwarder_passes_bytes_and_ends_on_and_resets_where_there_is_no_target(self):
+        with Server("echo_lines", "0") as target:
+            with Server("forwarder", "127.0.0.1", str(target.ports[0]), "0") as server:
+                text = "".join(f"line {n}\r\n" for n in range(20_000))
+                self.assertEqual(ask(server.ports[0], text), text)
+                server.wait_for(f"{len(text)} bytes to the target, {len(text)} from it")
+                server.ask_to_stop()
+                self.assertEqual(server.end()[0], 0)
+        with Server("forwarder", "127.0.0.1", str(target.ports[0]), "0") as server:  # nobody there any more
+            self.assert_refused(server.ports[0], None)
+            server.ask_to_stop()
+            self.assertIn("Connection refused", server.end()[2])
 
     def test_graceful_shutdown_answers_what_has_arrived(self):
         with Server("graceful_shutdown", "0") as server:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "commands.hpp"
 
+#include <portunus/net/interfaces.hpp>
+
 #include <boost/crc.hpp>
 
 #include <array>
@@ -15,7 +17,7 @@ namespace {
 
 constexpr std::string_view help =
     "list | count | get DEVICE | set DEVICE VALUE | echo TEXT | checksum BYTES | "
-    "stats [line|packet|refused] | help | quit";
+    "stats [line|packet|refused] | peers | interfaces | help | quit";
 
 /// What stands before the first blank, and what behind it.
 std::pair<std::string_view, std::string_view> split(std::string_view text) {
@@ -43,6 +45,24 @@ answer from(const result<std::string>& outcome) {
     return {std::string("error ").append(outcome.error().detail())};
 }
 
+/// "lo up 127.0.0.1/8 ::1/128; eth0 up mtu 1500 mac 02:00:00:00:00:01 192.168.1.7/24".
+answer describe_interfaces() {
+    const auto all = interfaces();
+    if (!all) return {"error " + all.error().message()};
+    std::string text;
+    for (const auto& each : *all) {
+        text.append(text.empty() ? "" : "; ").append(each.name).append(each.up ? " up" : " down");
+        text.append(" mtu ").append(std::to_string(each.mtu));
+        if (!each.mac.is_zero()) text.append(" mac ").append(to_string(each.mac));
+        for (const auto& own : each.addresses)
+            text.append(" ")
+                .append(own.address.to_string())
+                .append("/")
+                .append(std::to_string(own.prefix_length));
+    }
+    return ok(text);
+}
+
 } // namespace
 
 answer commands::operator()(std::string_view command) const {
@@ -57,6 +77,7 @@ answer commands::operator()(std::string_view command) const {
     if (verb == "list") return ok(house_.list());
     if (verb == "count") return ok(std::to_string(house_.count()));
     if (verb == "stats") return rest.empty() ? ok(board_.stats()) : from(board_.stats(rest));
+    if (verb == "interfaces") return describe_interfaces();
     if (verb == "help") return ok(help);
     if (verb == "quit") return {"ok bye", true};
     return {"error unknown command; try help"};

@@ -204,6 +204,7 @@ class Demo:
         self.packet_port()
         self.refusals()
         self.broken_framing()
+        self.who_and_where()
         self.counters()
         self.stop_under_load()
 
@@ -302,6 +303,20 @@ class Demo:
             self.answers["packet"] += 1
             exchange("python", ["(a neighbour that was connected all the time) echo still here"], [answer.decode()])
             check(f"the neighbour received {answer!r}", answer == b"ok still here")
+
+    def who_and_where(self):
+        title("who is connected, over which interface: addresses, hardware address, state, round trip")
+        with connect(self.hub.ports["packet"]) as neighbour, connect(self.hub.ports["line"]) as peer:
+            with peer.makefile("r", newline="\r\n") as answers:
+                for command, expected in (
+                    ("peers", "%s:%d mac unknown" % neighbour.getsockname()[:2]),  # loopback has no hardware
+                    ("interfaces", "lo up"),
+                ):
+                    peer.sendall(f"{command}\n".encode())
+                    answer = answers.readline().rstrip()
+                    self.answers["line"] += 1
+                    exchange("python", [command], answer.split("; "))
+                    check(f"the answer to {command} has no {expected}: {answer}", expected in answer)
 
     def counters(self):
         title("live counters: by a command, and for Prometheus by SIGUSR1")

@@ -38,9 +38,9 @@ listener_options door(const hub::options& chosen, const port_list& ports, const 
 /// Opens a door at which every peer has a conversation in `codec`.
 template <frame_codec Codec>
 void open(runtime& rt, const listener_options& options, const Codec& codec, const hub::commands& handle,
-          hub::port& at) {
-    at.server = rt.listen(options, [codec, &handle, &at](tcp_stream peer) {
-        return hub::converse(std::move(peer), codec, handle, at.messages);
+          hub::roster& everybody, hub::port& at) {
+    at.server = rt.listen(options, [codec, &handle, &everybody, &at](tcp_stream peer) {
+        return hub::converse(std::move(peer), codec, handle, everybody, at.messages);
     });
     for (const auto& where : at.server->endpoints())
         std::cout << at.name << " port on " << to_string(where) << ": " << options.policy << '\n';
@@ -58,6 +58,7 @@ void print_on(boost::asio::signal_set& signal, const hub::scoreboard& board) {
 int run(const hub::options& chosen) {
     hub::devices house;
     hub::scoreboard board;
+    hub::roster everybody;
     const hub::commands handle(house, board);
     runtime rt(chosen.contexts, logger(&logger::write_to_stderr, chosen.log));
 
@@ -65,9 +66,10 @@ int run(const hub::options& chosen) {
     const length_prefix_codec packets = packet_4(chosen.max_frame);
     const auto nobody = accept_policy::deny_all().deny("127.0.0.0/8").deny("::1").refuse_with(refusal::reset);
 
-    open(rt, door(chosen, chosen.line_ports, chosen.policy), lines, handle, board.add("line"));
-    open(rt, door(chosen, chosen.packet_ports, chosen.policy), packets, handle, board.add("packet"));
-    open(rt, door(chosen, chosen.refused_ports, nobody), lines, handle, board.add("refused"));
+    open(rt, door(chosen, chosen.line_ports, chosen.policy), lines, handle, everybody, board.add("line"));
+    open(rt, door(chosen, chosen.packet_ports, chosen.policy), packets, handle, everybody,
+         board.add("packet"));
+    open(rt, door(chosen, chosen.refused_ports, nobody), lines, handle, everybody, board.add("refused"));
     std::cout << "ready, on " << chosen.contexts << (chosen.contexts == 1 ? " thread" : " threads")
               << std::endl;
 

@@ -3,10 +3,13 @@
 #pragma once
 
 #include "commands.hpp"
+#include "roster.hpp"
 #include "scoreboard.hpp"
 
 #include <portunus/net/framed_stream.hpp>
 
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace hub {
@@ -15,14 +18,21 @@ namespace hub {
 /// that has arrived has been answered.
 template <portunus::frame_codec Codec>
 portunus::awaitable<void> converse(portunus::tcp_stream peer, Codec codec, const commands& handle,
-                                   message_count& count) {
+                                   roster& everybody, message_count& count) {
     constexpr std::size_t send_above = 64 * 1024; // a short command may have a long answer
     portunus::framed_stream frames(std::move(peer), std::move(codec));
+    const roster::place place(everybody, frames.stream());
     while (auto batch = co_await frames.read_batch()) {
         std::uint64_t waiting = 0; // answers that are queued
         bool hang_up = false;
         for (std::string_view command : *batch) {
-            const answer reply = handle(command);
+            answer reply;
+            if (command == "peers") {
+                const std::string who = co_await everybody.describe();
+                reply.text = "ok " + who;
+            } else {
+                reply = handle(command);
+            }
             ++count.handled;
             auto queued = frames.queue(reply.text);
             if (!queued) co_return;

@@ -26,6 +26,7 @@
 #include <portunus/framing/escaped_codec.hpp>
 #include <portunus/framing/fixed_codec.hpp>
 #include <portunus/framing/frame_decoder.hpp>
+#include <portunus/framing/inband_codec.hpp>
 #include <portunus/framing/length_prefix_codec.hpp>
 #include <portunus/framing/line_codec.hpp>
 #include <portunus/framing/quiet_time_codec.hpp>
@@ -41,14 +42,32 @@
 #include <portunus/policy/master_switch.hpp>
 #include <portunus/policy/port_list.hpp>
 #include <portunus/policy/port_range.hpp>
+#include <portunus/policy/replace_policy.hpp>
 #include <portunus/policy/verdict.hpp>
 
+#include <portunus/net/accept_one.hpp>
 #include <portunus/net/byte_stream.hpp>
 #include <portunus/net/connect.hpp>
+#include <portunus/net/connection_state.hpp>
+#include <portunus/net/connector.hpp>
+#include <portunus/net/framed_connector.hpp>
 #include <portunus/net/framed_stream.hpp>
+#include <portunus/net/inherited_sockets.hpp>
+#include <portunus/net/interface_change.hpp>
+#include <portunus/net/interface_name.hpp>
+#include <portunus/net/interface_watch.hpp>
+#include <portunus/net/interfaces.hpp>
 #include <portunus/net/listen.hpp>
+#include <portunus/net/mac_address.hpp>
+#include <portunus/net/neighbours.hpp>
 #include <portunus/net/peer_info.hpp>
+#include <portunus/net/relay.hpp>
+#include <portunus/net/resolver.hpp>
+#include <portunus/net/serial_stream.hpp>
+#include <portunus/net/session_keys.hpp>
+#include <portunus/net/status.hpp>
 #include <portunus/net/tcp_listener.hpp>
 #include <portunus/net/tcp_stream.hpp>
+#include <portunus/net/urgent.hpp>
 
 #endif

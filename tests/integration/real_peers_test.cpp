@@ -9,6 +9,7 @@
 #include <csignal>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 using namespace portunus_tests;

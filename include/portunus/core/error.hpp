@@ -40,7 +40,7 @@ enum class errc {
     idle_timeout,      ///< no byte in either direction for the idle limit
     read_timeout,      ///< a message began but was not complete in time, whatever the speed of its bytes
     write_timeout,     ///< the peer took no byte for the write limit
-    drain_timeout,     ///< a graceful close did not see the peer's end in time
+    drain_timeout, ///< the peer's end, or its acknowledgement, or an old session's end did not come in time
 
     // framing
     frame_too_large,     ///< a frame (or the length that announces it) exceeds `max_frame`
@@ -213,7 +213,7 @@ inline const char* text_of(errc e) noexcept {
     case errc::write_timeout:
         return "the peer took no data for longer than the limit";
     case errc::drain_timeout:
-        return "the peer did not finish closing within the limit";
+        return "the peer did not finish, or did not acknowledge everything, within the limit";
     case errc::frame_too_large:
         return "frame too large";
     case errc::malformed_frame:

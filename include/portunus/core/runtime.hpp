@@ -85,6 +85,9 @@ class runtime {
     /// at once.
     void request_stop(steady_clock::duration grace);
 
+    /// Whether the runtime is being destroyed: nothing can be posted to its contexts any more.
+    bool going() const noexcept { return going_; }
+
     /// Takes part in the orderly stop. Kept until the runtime is destroyed. Thread-safe.
     void attach(std::shared_ptr<runtime_service> service);
 
@@ -117,9 +120,10 @@ class runtime {
     std::mutex mutex_;   // guards services_
     std::vector<std::shared_ptr<runtime_service>> services_;
     std::atomic<unsigned> running_{0}; // contexts with a thread of their own
-    bool stopping_ = false;            // context 0 only
-    bool stopped_ = false;             // context 0 only
-    bool clean_ = true;                // context 0 only
+    std::atomic<bool> going_{false};
+    bool stopping_ = false; // context 0 only
+    bool stopped_ = false;  // context 0 only
+    bool clean_ = true;     // context 0 only
 };
 
 } // namespace portunus

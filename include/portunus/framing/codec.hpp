@@ -17,7 +17,9 @@
 /// does no I/O and reads no clock: `frame_decoder` gives it the bytes, `framed_stream` the socket.
 ///
 /// The same bytes give the same frames, whatever the pieces in which they arrive. That is the one law that
-/// every codec is tested against. (`raw_codec` and `quiet_time_codec` are about the pieces, and are exempt.)
+/// every codec is tested against. (`raw_codec` and `quiet_time_codec` are about the pieces, and are exempt;
+/// of `inband_codec` it holds for the commands and for all the data between them, not for where the data is
+/// cut.)
 
 namespace portunus {
 

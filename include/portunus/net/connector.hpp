@@ -26,7 +26,7 @@ class connector_state;
 
 /// What a connector is doing.
 enum class link_state : unsigned char {
-    idle,       ///< nobody has asked for a connection yet, or the last asker was cancelled
+    idle,       ///< nobody has asked for a connection yet, the last asker was cancelled, or it has given up
     resolving,  ///< finds the addresses of the name, anew for each attempt
     connecting, ///< tries them
     connected,  ///< has handed a stream out
@@ -97,8 +97,13 @@ class connector {
     /// `max_attempts`, and then asking again begins anew.
     awaitable<result<tcp_stream>> next();
 
-    /// Completes with the next change of the state, in order. One at a time may wait. `errc::end_of_stream`
-    /// after the event `stopped` was taken, `errc::canceled` when the caller is cancelled.
+    /// The stream that `next` gave last is worth nothing (a login was refused, another program answers
+    /// there): that counts as a failed attempt, with this reason. To be called before `next` is asked again.
+    void reject(error why);
+
+    /// Completes with the next change of the state, in order. One at a time may wait
+    /// (`errc::operation_in_progress`). `errc::end_of_stream` after the event `stopped` was taken,
+    /// `errc::canceled` when the caller is cancelled: no event is lost by it.
     awaitable<result<link_event>> next_event();
 
     /// Ends it for good, whether it resolves, connects or rests: at once. A stream that it has handed out is

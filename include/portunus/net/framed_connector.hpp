@@ -39,7 +39,7 @@ struct framed_connector_options {
     std::size_t max_queued = std::size_t{1} << 20;
     unsent_frames on_loss = unsent_frames::keep;
     /// What is said at the beginning of each connection, before anything that is queued: a greeting, a login,
-    /// a subscription. An error ends that connection and counts as a failed attempt.
+    /// a subscription. An error ends that connection and counts as a failed attempt with that reason.
     std::function<awaitable<result<void>>(framed_stream<tcp_stream, Codec>&)> greet;
 };
 
@@ -88,15 +88,17 @@ class framed_connector {
     /// queued then.
     result<void> queue(std::string_view payload);
 
-    /// Completes when everything that is queued now was taken by the kernel, or dropped by the rule.
-    /// Any number may wait. Errors as `read`.
+    /// Completes when everything that was queued before the call has been taken by the kernel, or dropped by
+    /// the rule. Any number may wait. Errors as `read`; after those it is not known what was sent.
     awaitable<result<void>> flush();
 
     /// Completes when there is a connection, and it was greeted. Errors as `read`.
     awaitable<result<void>> wait_connected();
 
     /// Sends what is queued if there is a connection, ends it gracefully, and stops connecting. `limit` is
-    /// for all of it; `errc::drain_timeout` when that passed, and then what was unsent is gone.
+    /// for all of it; `errc::drain_timeout` when that passed, with the number of bytes that were not sent and
+    /// are gone. It is over for good however this ends, also when the caller is cancelled (`errc::canceled`);
+    /// a second call then succeeds at once.
     awaitable<result<void>> close(steady_clock::duration limit = default_drain_limit);
     /// At once; what is queued is gone.
     void abort();

@@ -36,8 +36,15 @@ class tcp_server {
     const std::vector<endpoint_type>& endpoints() const noexcept;
     std::uint16_t port() const noexcept;
 
+    /// Nobody is accepted any more, until `resume`; newcomers wait in the kernel's queue.
     void pause() const;
     void resume() const;
+    /// Newcomers are accepted as before, and what they send is kept (by the kernel, as much as its buffer
+    /// holds), but their sessions begin only with `release_sessions`, in order: for a program that is not
+    /// ready to serve and does not want its peers to notice. As many as `limits` let in. A graceful stop
+    /// releases them.
+    void hold_sessions() const;
+    void release_sessions() const;
     void set_policy(accept_policy policy) const;
     /// Begins to stop, and returns at once. After `accepting` a stricter mode may follow.
     void stop(stop_mode mode, steady_clock::duration grace = default_drain_limit) const;
@@ -62,6 +69,12 @@ concept session_handler =
 /// Opens `options` and serves every accepted connection with a session of its own: `rt.listen(door,
 /// &echo_lines)`. Throws `failure` when an endpoint cannot be opened, with the reasons of
 /// `tcp_listener::open`. To be called before the runtime runs, or on its context 0.
+///
+/// Slots: with `limits.max_connections = n` and `when_full::wait` there are n places, and the next peer is
+/// accepted when a session has *returned*, so after the program has handled the end of the one before; its
+/// bytes wait in the kernel meanwhile. With `replace` a newcomer may take the place of an old session: that
+/// one is reset, its operations give `errc::replaced`, and when it has returned the new one begins. A door
+/// where newcomers may replace looks at everybody, so when it is full it refuses who replaces nobody.
 ///
 /// A session may simply return: its connection is then closed gracefully, so that the peer gets everything
 /// that was written. An exception that leaves it is logged as an error and breaks that connection alone. When

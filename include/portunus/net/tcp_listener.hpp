@@ -6,12 +6,14 @@
 #include <portunus/core/logger.hpp>
 #include <portunus/core/metrics.hpp>
 #include <portunus/core/result.hpp>
+#include <portunus/net/inherited_sockets.hpp>
 #include <portunus/net/peer_info.hpp>
 #include <portunus/net/tcp_stream.hpp>
 #include <portunus/policy/accept_policy.hpp>
 #include <portunus/policy/admission.hpp>
 #include <portunus/policy/interface_list.hpp>
 #include <portunus/policy/port_list.hpp>
+#include <portunus/policy/replace_policy.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/address.hpp>
@@ -36,8 +38,17 @@ struct listener_options {
     std::vector<boost::asio::ip::address> addresses;
     /// Listen only for peers that arrive on these interfaces (SO_BINDTODEVICE). Empty: all.
     interface_list interfaces;
+    /// Listening TCP sockets that the program was given (`inherited_sockets()`), next to the ports or in
+    /// their place. What they are bound to, their interface, backlog and sharing were decided by whoever
+    /// opened them. The listener takes them out of these handles, so they are for one listener; one that
+    /// fails to open leaves them where they are.
+    std::vector<inherited_socket> inherited;
     /// Who may come in. Nobody, unless told otherwise.
     accept_policy policy;
+    /// Whose place a newcomer takes. The old session ends first, with `close_reason::replaced` and a reset
+    /// for its peer; when it has returned, the new one begins. For `runtime::listen`, which knows the
+    /// sessions.
+    replace_policy replace{};
     /// How many may be in, in total and from each address, and what happens when it is full.
     admission_options limits{};
     /// Counted together with other listeners that have the same one; then `limits` is not used.
@@ -71,8 +82,9 @@ class tcp_listener {
     tcp_listener(const boost::asio::any_io_executor& executor, listener_options options);
 
     /// The same with a result: `errc::address_in_use`, `errc::address_not_available`,
-    /// `errc::port_requires_privilege`, `errc::no_such_interface`, `errc::invalid_port` (no port at all); the
-    /// detail names the endpoint.
+    /// `errc::port_requires_privilege`, `errc::no_such_interface`, `errc::invalid_port` (no port at all, and
+    /// nothing inherited), `errc::invalid_option` (an inherited socket that does not listen for TCP, or that
+    /// another listener has); the detail names the endpoint, or the socket and what it is.
     static result<tcp_listener> open(const boost::asio::any_io_executor& executor, listener_options options);
 
     tcp_listener(tcp_listener&&) noexcept;
@@ -95,10 +107,14 @@ class tcp_listener {
 
     /// Lets no new connection begin, while `accept` goes on to deliver those that the kernel has completed;
     /// then it gives `errc::listener_closed`. None of them is reset.
+    ///
+    /// An inherited socket is not ours alone: those who wait in its queue at this moment are delivered, and
+    /// whoever comes later is left to the service manager, which starts the program anew for them.
     void stop();
     bool stopped() const noexcept;
 
-    /// Where it listens, in the order of opening; with the real port where 0 was asked for.
+    /// Where it listens, in the order of opening, inherited sockets last; with the real port where 0 was
+    /// asked for.
     const std::vector<endpoint_type>& endpoints() const noexcept;
     /// The port of the first endpoint.
     std::uint16_t port() const noexcept;

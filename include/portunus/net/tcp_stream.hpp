@@ -44,8 +44,27 @@ struct tcp_stream_options {
     /// which is best nearly always.
     int receive_buffer{0};
     int send_buffer{0};
+    /// Bytes that are sent and not acknowledged, or that a peer with a closed window does not let out, for so
+    /// long end the connection (TCP_USER_TIMEOUT, RFC 5482): whatever waits gets ETIMEDOUT, or what the
+    /// network reported last where the kernel remembers that (EHOSTUNREACH); `close_reason` is timed_out. The
+    /// kernel looks at it when it sends again, so up to one retransmission late; it also takes the place of
+    /// the count of unanswered keep-alive probes. Zero: the kernel's own patience, 13 to 30 minutes.
+    /// `wait_stalled` reports instead (M-12).
+    std::chrono::milliseconds user_timeout{0};
+    /// What the network reports about the peer (ICMP unreachable and the like, answering a segment that is
+    /// not acknowledged yet) ends the connection at once, with the system's code: EHOSTUNREACH, ENETUNREACH,
+    /// ECONNREFUSED, ... (IP_RECVERR, IPV6_RECVERR; M-6). Off: TCP goes on trying, as RFC 1122 4.2.3.9 wants,
+    /// for a route that is away mostly comes back. Anybody on the path can send such reports.
+    bool icmp_errors{false};
 };
 static_assert(std::is_trivially_destructible_v<tcp_stream_options>);
+
+/// What `wait_stalled` reports: a connection that does not move.
+struct stall {
+    std::uint64_t unacknowledged{0};     ///< bytes that were sent and that the peer has not acknowledged
+    std::uint64_t unsent{0};             ///< bytes that did not leave yet; its window, or the path, is full
+    std::chrono::milliseconds lasted{0}; ///< for how long not one byte was acknowledged
+};
 
 /// A TCP connection. A thin handle, move-only; models `byte_stream`.
 ///
@@ -84,11 +103,35 @@ class tcp_stream {
     /// What the kernel takes now, at least 1 byte; `errc::would_block` when it takes nothing.
     result<std::size_t> try_write_some(boost::asio::const_buffer data);
 
+    /// Completes when `try_read_some` has something to say: bytes, the end, or an error that was met; then
+    /// this call may report that error. Counts as the stream's read; costs next to no memory while it waits.
+    /// Errors and cancellation as `read_some`.
     awaitable<result<void>> wait_readable();
+    /// Completes when `try_write_some` would take at least a byte. Counts as the stream's write: errors,
+    /// limit and cancellation as `write`, of which nothing has left.
     awaitable<result<void>> wait_writable();
 
-    /// Half close: sends our end after what was written; reading goes on. A second call is fine.
+    /// Half close: sends our end after what was written, without waiting; reading goes on. A second call is
+    /// fine. Fails as any operation on a stream that has ended.
     awaitable<result<void>> shutdown_send();
+
+    /// Completes when the peer's kernel has acknowledged everything that was written, and our end where
+    /// `shutdown_send` was called: the peer has it, whether or not it has read it. May overlap with reads,
+    /// writes and other drains; what is written meanwhile counts as well. `errc::drain_timeout` after
+    /// `limit`, with the bytes that are missing; `errc::closed_locally` and the like when our side ends it,
+    /// the system's code when the connection breaks first. Cancelling takes nothing away (`errc::canceled`).
+    /// Asks the kernel (SIOCOUTQ) after half a round trip, at least a millisecond, then at distances that
+    /// double up to 50 ms (M-13, M-16).
+    awaitable<result<void>> drain(steady_clock::duration limit = default_drain_limit);
+
+    /// Completes when not one byte was acknowledged for `limit` (at least a millisecond) though something is
+    /// outstanding: written and not acknowledged, or not sent because the peer's window is closed. Reports
+    /// and changes nothing; called again at once it starts anew, so a loop is told once a `limit` (M-12's
+    /// action "report"). While nothing is outstanding it waits. May overlap with everything. Never early;
+    /// late by up to a sixteenth of `limit`, at most a second, which is how often the kernel is asked. Ends
+    /// with the error that ended the connection, `errc::end_of_stream` when both sides finished in order, or
+    /// `errc::canceled`.
+    awaitable<result<stall>> wait_stalled(steady_clock::duration limit);
 
     /// Graceful: sends our end, reads and discards until the peer's end or `limit`, closes. So the peer gets
     /// everything that was written, where a plain close of a socket with unread input would send a reset and
@@ -100,7 +143,8 @@ class tcp_stream {
     /// At once and with RST: what is unsent or unread is dropped on both sides. Safe to call at any time.
     void abort(close_reason why = close_reason::aborted_locally) noexcept;
 
-    /// Pending reads and writes complete with `errc::canceled`; the connection stays.
+    /// Pending reads and writes, drains and watches for stalls complete with `errc::canceled`; the connection
+    /// stays.
     void cancel() noexcept;
     /// The same for a pending read, or wait for readability, alone.
     void cancel_read() noexcept;

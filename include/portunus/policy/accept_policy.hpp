@@ -166,6 +166,30 @@ class accept_policy {
                            [](const auto& rule) { return !rule->on.all() || rule->applies; });
     }
 
+    refusal refuses_with() const noexcept { return mode_; }
+
+    /// What somebody who knows only addresses and ports can decide by himself, as a packet filter does.
+    struct address_part {
+        struct rule {
+            bool allows;
+            address_rule from;
+        };
+        std::vector<rule> rules; ///< the first ones that ask for nothing else
+        bool complete; ///< there are no others, and `allows_rest` is the default; else: ask the policy
+        bool allows_rest;
+    };
+    address_part addresses_alone() const {
+        address_part part{{}, true, allow_by_default_};
+        for (const auto& rule : rules_) {
+            const auto bounds = rule->from.addresses();
+            // a packet tells its link, but not as the number that a rule names
+            part.complete = rule->on.all() && !rule->applies && bounds.first.scope == 0;
+            if (!part.complete) break;
+            part.rules.push_back({rule->allows, rule->from});
+        }
+        return part;
+    }
+
     /// How many rules there are.
     std::size_t size() const noexcept { return rules_.size(); }
 

@@ -81,6 +81,13 @@ class address_rule {
         return matches(policy_detail::flatten(peer), port);
     }
 
+    /// The bounds of the set, both included; both families where `any` is true.
+    struct bounds {
+        bool any;
+        policy_detail::flat_address first, last;
+    };
+    bounds addresses() const noexcept { return {form_ == form::any, first_, last_}; }
+
     /// Whether the rule asks for ports, and which.
     port_range ports() const noexcept { return ports_; }
 

@@ -13,11 +13,17 @@
 namespace portunus {
 
 /// How a peer is turned away. On Linux a program sees a peer only after the system has completed the
-/// handshake, so the peer's `connect` has succeeded in both cases (semantics rows T-3, X-10).
+/// handshake, so the peer's `connect` has succeeded by then, but for `drop` (semantics rows T-3, X-10, T-36).
 enum class refusal : unsigned char {
     reset, ///< RST: the peer's next operation fails with "connection reset". Leaves nothing behind in the
            ///< kernel.
     close, ///< FIN: the peer reads an orderly end of stream
+    /// No answer at all: the kernel drops the peer's SYN, and its `connect` times out. Linux can do that by
+    /// address and port, so the leading rules of a policy that ask for nothing else are told to the kernel;
+    /// whoever only a later rule refuses (a predicate, an interface, the master switch) sees RST, and so does
+    /// everybody at an inherited socket, where a filter would outlive the program. What the kernel drops is
+    /// not counted and not logged: nobody hears of it.
+    drop,
 };
 
 /// What a listener does while all of its places are taken.
@@ -41,7 +47,7 @@ enum class decided_by : unsigned char {
 };
 
 constexpr std::string_view to_string(refusal r) noexcept {
-    return r == refusal::reset ? "reset" : "close";
+    return r == refusal::reset ? "reset" : r == refusal::close ? "close" : "drop";
 }
 constexpr std::string_view to_string(when_full w) noexcept {
     return w == when_full::wait ? "wait" : w == when_full::reset ? "reset" : "close";

@@ -209,6 +209,57 @@ TEST_CASE("each connection is greeted before anything that is queued") {
     }
 }
 
+TEST_CASE("greetings that fail count as failed attempts, and their reason is the last error") {
+    world w;
+    plain_listener listener;
+    auto options = to(listener.endpoint());
+    options.link.max_attempts = 2;
+    options.greet = [](line_link::stream_type& frames) -> awaitable<result<void>> {
+        auto answer = co_await frames.read();
+        if (!answer) co_return answer.error();
+        co_return portunus::error(errc::unauthenticated, "wrong password");
+    };
+    auto link = make(w, options);
+    auto read = w.start(link.read());
+    for (int i = 0; i < 2; ++i) next_peer(w, listener).send("no\n");
+    w.until([&] { return read.done(); });
+    const auto failed = read.get();
+    CHECK(error_of(failed) == errc::unauthenticated);
+    CHECK(failed.error().detail().find("wrong password") != std::string_view::npos);
+    CHECK(link.connections() == 0);
+    w.run();
+}
+
+TEST_CASE("flush waits for what was queued before it, and not for what comes after") {
+    world w;
+    plain_listener listener;
+    auto link = make(w, to(listener.endpoint()));
+    auto peer = next_peer(w, listener);
+    w.until([&] { return link.connected(); });
+    must(link.queue("before"));
+    auto flushed = w.start(link.flush());
+    w.until([&] {
+        must(link.queue("and on")); // a producer that never rests
+        return flushed.done();
+    });
+    must(flushed.get());
+    CHECK(peer.read(7) == "before\n");
+    link.abort();
+    w.run();
+}
+
+TEST_CASE("a flush that abort overtakes does not pretend that anything was sent") {
+    world w;
+    auto link = make(w, to(plain_listener().endpoint()));
+    must(link.queue("never sent"));
+    auto flushed = w.start(link.flush());
+    w.settle();
+    link.abort();
+    w.run();
+    CHECK(error_of(flushed.get()) == errc::closed_locally);
+    CHECK(link.queued() == 0);
+}
+
 TEST_CASE("close sends what is queued, and then ends the connection in good order") {
     world w;
     plain_listener listener;

@@ -832,14 +832,38 @@ TEST_CASE("child: serves and is stopped without descriptors", "[.][child]") {
     ::close(highest);
     const rlimit few{static_cast<rlim_t>(highest + 12), static_cast<rlim_t>(highest + 12)};
     if (::setrlimit(RLIMIT_NOFILE, &few) != 0) std::_Exit(77);
-    rt.spawn([](runtime& r, const tcp_server& s) -> awaitable<void> {
-        while (s.snapshot().accept_errors == 0) co_await asio::post(asio::use_awaitable);
-        r.request_stop(20s);
-    }(rt, server));
+    std::thread asked([&rt] {
+        char byte = 0;
+        [[maybe_unused]] const auto n = ::read(0, &byte, 1);
+        rt.request_stop(20s);
+    });
+    asked.detach();
     tell_parent("port " + std::to_string(server.port()));
     const int value = rt.run();
     tell_parent("accepted " + std::to_string(server.snapshot().accepted));
     std::_Exit(value);
+}
+
+TEST_CASE("a server that has run out of descriptors can be stopped, and serves whoever still waits") {
+    auto child = child_process::of_test("child: serves and is stopped without descriptors");
+    const auto port = static_cast<std::uint16_t>(std::stoi(child.line_after("port ")));
+    constexpr int many = 40; // of which about ten find a descriptor
+    std::vector<plain_socket> peers;
+    for (int i = 0; i < many; ++i) {
+        peers.push_back(plain_socket::connected_to({loopback, port}));
+        peers.back().send("line " + std::to_string(i) + "\n");
+    }
+    child.write("x"); // now everybody is there
+    for (int i = 0; i < many; ++i) {
+        auto& peer = peers[static_cast<std::size_t>(i)];
+        peer.shutdown_send();
+        CHECK(peer.read_to_end() ==
+              std::pair<std::string, ending>("line " + std::to_string(i) + "\n", ending::eof));
+    }
+    CHECK(child.line_after("accepted ") == std::to_string(many));
+    const auto status = child.wait();
+    INFO(child.said());
+    CHECK(status.code == 0);
 }
 
 // lifetimes

@@ -91,6 +91,7 @@ inline runtime::runtime(unsigned contexts, logger log)
       tasks_(get_executor(), log_), stopper_(get_executor(), log_) {}
 
 inline runtime::~runtime() {
+    going_ = true;
     for (auto& p : places_) p->context->stop();
     for (auto& p : places_)
         if (p->thread.joinable()) p->thread.join();

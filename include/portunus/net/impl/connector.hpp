@@ -48,6 +48,10 @@ class connector_state final : public std::enable_shared_from_this<connector_stat
         if (std::exchange(handed_out, false)) begin_rest(pause.failed(now()), {});
     }
 
+    void reject(error why) {
+        if (!stopped && std::exchange(handed_out, false)) outcome = std::move(why);
+    }
+
     void attempt_failed(error why) {
         last = why;
         const auto delay = pause.failed(now());
@@ -211,7 +215,9 @@ inline awaitable<result<tcp_stream>> connector_state::next(pointer s) {
     }
 }
 
-inline awaitable<result<link_event>> no_connector() {
+/// A handle that was moved from.
+template <class T>
+awaitable<result<T>> no_connector() {
     co_return errc::closed_locally;
 }
 
@@ -248,16 +254,19 @@ inline connector::~connector() {
     if (state_) state_->stop();
 }
 inline awaitable<result<tcp_stream>> connector::next() {
-    return detail::connector_state::next(state_);
+    return state_ ? detail::connector_state::next(state_) : detail::no_connector<tcp_stream>();
 }
 inline awaitable<result<link_event>> connector::next_event() {
-    return state_->events.pop();
+    return state_ ? state_->events.pop() : detail::no_connector<link_event>();
+}
+inline void connector::reject(error why) {
+    if (state_) state_->reject(std::move(why));
 }
 inline void connector::stop() {
-    state_->stop();
+    if (state_) state_->stop();
 }
 inline void connector::retry_now() {
-    state_->retry_now();
+    if (state_) state_->retry_now();
 }
 inline link_state connector::state() const noexcept {
     return state_->state;

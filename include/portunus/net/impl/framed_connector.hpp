@@ -103,8 +103,7 @@ class framed_connector_state final : public std::enable_shared_from_this<framed_
                 auto greeted = co_await s->options.greet(*fresh);
                 if (s->ended) co_return;
                 if (!greeted) {
-                    s->options.link.log(log_level::warning, "a greeting failed",
-                                        {{"error", greeted.error().message()}});
+                    s->link.reject(greeted.error().with("(the greeting failed)"));
                     continue;
                 }
             }
@@ -129,11 +128,14 @@ class framed_connector_state final : public std::enable_shared_from_this<framed_
             const std::uint64_t before = to->stream().bytes_sent();
             auto sent = co_await to->stream().write(s->sending.buffer());
             if (sent) {
+                s->settled += s->sending.size();
                 s->sending.clear();
                 s->changed.notify();
                 continue;
             }
+            const std::size_t had = s->sending.size();
             s->sending.drop_sent(to->stream().bytes_sent() - before);
+            s->settled += had - s->sending.size();
             s->settle_unsent();
             break;
         }
@@ -141,8 +143,11 @@ class framed_connector_state final : public std::enable_shared_from_this<framed_
 
     /// The rule for what was queued, after a loss.
     void settle_unsent() {
-        if (options.on_loss == unsent_frames::drop) {
+        if (ended) {
+            pending.clear();
+        } else if (options.on_loss == unsent_frames::drop) {
             dropped += sending.frames() + pending.frames();
+            settled += queued();
             pending.clear();
         } else {
             sending.append(pending);
@@ -191,11 +196,12 @@ class framed_connector_state final : public std::enable_shared_from_this<framed_
         }
     }
 
-    static awaitable<result<void>> wait(pointer s, bool (*reached)(const framed_connector_state&)) {
+    static awaitable<result<void>>
+    wait(pointer s, bool (*reached)(const framed_connector_state&, std::uint64_t), std::uint64_t what) {
         co_await boost::asio::this_coro::throw_if_cancelled(false);
         const auto asked = co_await boost::asio::this_coro::cancellation_state;
         for (;;) {
-            if (reached(*s)) co_return result<void>();
+            if (reached(*s, what)) co_return result<void>();
             if (auto why = s->over()) co_return *std::move(why);
             if (stop_asked(asked)) co_return errc::canceled;
             co_await s->changed.wait_op();
@@ -252,7 +258,9 @@ class framed_connector_state final : public std::enable_shared_from_this<framed_
     frame_backlog pending;
     frame_backlog sending; // in the hands of a write
     std::optional<error> ended;
-    std::uint64_t dropped = 0;
+    std::uint64_t taken = 0;   // bytes that were ever queued
+    std::uint64_t settled = 0; // of those: sent, or dropped by the rule
+    std::uint64_t dropped = 0; // frames
     std::uint64_t connections = 0;
     bool reading = false;
     bool closing = false;
@@ -281,10 +289,12 @@ framed_connector<Codec>::~framed_connector() {
 }
 template <frame_codec Codec>
 awaitable<result<std::string_view>> framed_connector<Codec>::read() {
-    return detail::framed_connector_state<Codec>::read(state_);
+    return state_ ? detail::framed_connector_state<Codec>::read(state_)
+                  : detail::no_connector<std::string_view>();
 }
 template <frame_codec Codec>
 result<void> framed_connector<Codec>::queue(std::string_view payload) {
+    if (!state_) return errc::closed_locally;
     auto& s = *state_;
     if (s.ended || s.closing) return errc::closed_locally;
     const std::size_t bound = s.encoder.encode_bound(payload), used = s.queued();
@@ -292,25 +302,33 @@ result<void> framed_connector<Codec>::queue(std::string_view payload) {
         return error(errc::queue_full, std::to_string(used) + " bytes wait, " + std::to_string(bound) +
                                            " more exceed max_queued " + std::to_string(s.options.max_queued));
     auto added = s.pending.add(s.encoder, payload);
-    if (added) s.changed.notify();
+    if (!added) return added;
+    s.taken += s.queued() - used;
+    s.changed.notify();
     return added;
 }
 template <frame_codec Codec>
 awaitable<result<void>> framed_connector<Codec>::flush() {
-    return detail::framed_connector_state<Codec>::wait(state_, [](const auto& s) { return s.queued() == 0; });
+    using state = detail::framed_connector_state<Codec>;
+    if (!state_) return detail::no_connector<void>();
+    return state::wait(
+        state_, [](const state& s, std::uint64_t up_to) { return s.settled >= up_to; }, state_->taken);
 }
 template <frame_codec Codec>
 awaitable<result<void>> framed_connector<Codec>::wait_connected() {
-    return detail::framed_connector_state<Codec>::wait(state_,
-                                                       [](const auto& s) { return s.live != nullptr; });
+    using state = detail::framed_connector_state<Codec>;
+    if (!state_) return detail::no_connector<void>();
+    return state::wait(
+        state_, [](const state& s, std::uint64_t) { return s.live != nullptr; }, 0);
 }
 template <frame_codec Codec>
 awaitable<result<void>> framed_connector<Codec>::close(steady_clock::duration limit) {
-    return detail::framed_connector_state<Codec>::close(state_, limit);
+    return state_ ? detail::framed_connector_state<Codec>::close(state_, limit)
+                  : detail::no_connector<void>();
 }
 template <frame_codec Codec>
 void framed_connector<Codec>::abort() {
-    state_->abort();
+    if (state_) state_->abort();
 }
 template <frame_codec Codec>
 bool framed_connector<Codec>::connected() const noexcept {

@@ -6,13 +6,16 @@
 
 #include <portunus/core/detail/intrusive_list.hpp>
 #include <portunus/core/task_group.hpp>
+#include <portunus/net/detail/occupancy.hpp>
 
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <deque>
 #include <optional>
 #include <string>
 
@@ -38,7 +41,12 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
     tcp_server_state(runtime& rt, tcp_listener_state::pointer l, metrics m, session_function h)
         : runtime_(rt), listener_(std::move(l)), meters_(std::move(m)), handler_(std::move(h)),
           acceptors_(rt.get_executor(), rt.log()), stops_(rt.get_executor(), rt.log()),
-          changed_(rt.get_executor()), places_(rt.size()) {}
+          changed_(rt.get_executor()), occupancy_(listener_->options.replace), places_(rt.size()) {
+        if (occupancy_.used())
+            listener_->takes_over = [this](const connection_attempt& newer) {
+                return occupancy_.replaces_anybody(newer);
+            };
+    }
 
     /// The runtime stops: once, on context 0.
     awaitable<bool> stop(steady_clock::duration grace) override {
@@ -58,6 +66,15 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
                 s.stops_.spawn(stop_and_forget(s.shared_from_this(), mode, grace));
         });
     }
+    /// Accepts and keeps, or hands what was kept to the handler.
+    void hold_sessions(bool on) {
+        holding_ = on;
+        if (on) return;
+        for (unsigned i = 0; i < runtime_.size(); ++i) {
+            auto begin = [self = shared_from_this(), i] { self->begin_held(i); };
+            boost::asio::post(runtime_.context(i), std::move(begin));
+        }
+    }
     const tcp_listener_state::pointer& listener() const noexcept { return listener_; }
     metrics_snapshot snapshot() const { return meters_.snapshot(); }
 
@@ -65,8 +82,8 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
     /// A session that runs. Owned by Asio's completion handler of its coroutine, then by the coroutine that
     /// closes its stream; it leaves the list when it goes.
     struct session : intrusive_hook {
-        session(tcp_server_state& s, unsigned i, tcp_stream_state::pointer st)
-            : server(s), stream(std::move(st)), index(i) {
+        session(tcp_server_state& s, unsigned i, std::uint64_t n, tcp_stream_state::pointer st)
+            : server(s), stream(std::move(st)), id(n), index(i) {
             server.places_[index].sessions.push_back(*this);
         }
         ~session() {
@@ -77,11 +94,13 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
             counts->closed(stream->reason);
             if (stream->reason == close_reason::protocol_error) counts->protocol_errors.add();
             server.runtime_.unload(index);
+            server.vacate(id, std::move(stream->ticket)); // only now: its end has been handled
             place& here = server.places_[index];
             if (here.stopping && here.sessions.empty()) here.changed->notify();
         }
         tcp_server_state& server; // outlives it: the contexts go before the services
         tcp_stream_state::pointer stream;
+        std::uint64_t id; // of the connection
         boost::asio::cancellation_signal signal;
         unsigned index;
         bool handled = false; // the handler has returned: what is left is the peer's goodbye
@@ -93,10 +112,15 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
         std::optional<task_group> closers; // of streams whose session has returned
         std::optional<task_group> stops;
         std::optional<event> changed;
+        std::deque<accepted_socket> held;    // accepted while sessions are held
+        std::atomic<std::size_t> waiting{0}; // newcomers of this place who wait for the end of an old one
+        bool releasing = false;              // of `held`
         bool stopping = false;
         bool drained = false;        // nobody more comes from the door
         bool cutting = false;        // the grace is over
         std::size_t turned_away = 0; // who came after it
+
+        bool empty() const noexcept { return sessions.empty() && drained && waiting == 0; }
     };
 
     /// Completes a session's coroutine. A type of its own rather than bound pieces: Asio keeps less for it.
@@ -135,11 +159,82 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
     /// Gives the socket to the context with the fewest sessions.
     void place_socket(accepted_socket& taken) {
         const unsigned index = runtime_.load_least();
+        if (occupancy_.used() && !let_in(index, taken)) return;
+        start_at(index, taken);
+    }
+
+    void start_at(unsigned index, accepted_socket& taken) {
         if (index == 0) return start(index, taken);
         boost::asio::post(runtime_.context(index),
                           [self = shared_from_this(), index, there = std::move(taken)]() mutable {
                               self->start(index, there);
                           });
+    }
+
+    // replacing
+
+    /// Tells those whose place the newcomer takes to go. False: he waits until they have gone.
+    bool let_in(unsigned index, accepted_socket& taken) {
+        const peer_info& peer = taken.peer;
+        places_[index].waiting.fetch_add(1);
+        auto entry = occupancy_.enter(
+            peer.id, index,
+            {peer.remote.address(), peer.remote.port(), peer.local.address(), peer.local.port()}, taken);
+        if (!entry.waits) places_[index].waiting.fetch_sub(1);
+        for (auto& outdated : entry.outdated) { // replaced before it began
+            outdated.waiting.reset_peer();
+            meters_.of(0)->closed(close_reason::replaced);
+            runtime_.unload(outdated.context);
+            boost::asio::post(
+                runtime_.context(outdated.context),
+                [self = shared_from_this(), context = outdated.context] { self->no_longer_waits(context); });
+        }
+        for (const auto& old : entry.replaced) {
+            auto end = [self = shared_from_this(), old] { self->replace(old.context, old.id); };
+            boost::asio::post(runtime_.context(old.context), std::move(end));
+        }
+        return !entry.waits;
+    }
+
+    /// On the old session's context.
+    void replace(unsigned index, std::uint64_t id) {
+        place& here = place_of(index);
+        each_session(here, [id](session& s) {
+            if (s.id == id) s.stream->abort(close_reason::replaced);
+        });
+        for (auto i = here.held.begin(); i != here.held.end(); ++i) { // or it has not begun yet
+            if (i->peer.id != id) continue;
+            accepted_socket old = std::move(*i);
+            here.held.erase(i);
+            admission_ticket left = std::move(old.ticket);
+            old.reset_peer();
+            meters_.of(index)->closed(close_reason::replaced);
+            runtime_.unload(index);
+            return vacate(id, std::move(left));
+        }
+    }
+
+    /// A session is over, and its closing was handled: who has waited for that may begin.
+    void vacate(std::uint64_t id, admission_ticket ticket) noexcept {
+        if (!occupancy_.used()) return;
+        try {
+            for (auto& next : occupancy_.leave(id, std::move(ticket))) {
+                if (runtime_.going()) continue; // nobody begins any more
+                if (!next.waiting.ticket) next.waiting.ticket = std::move(next.ticket);
+                auto begin = [self = shared_from_this(), context = next.context,
+                              taken = std::move(next.waiting)]() mutable {
+                    self->start(context, taken);
+                    self->no_longer_waits(context);
+                };
+                boost::asio::post(runtime_.context(next.context), std::move(begin));
+            }
+        } catch (...) { // no memory: the newcomer is lost, and sees it
+        }
+    }
+
+    void no_longer_waits(unsigned index) {
+        places_[index].waiting.fetch_sub(1);
+        if (places_[index].stopping) places_[index].changed->notify();
     }
 
     /// On the context that the connection will belong to. What goes wrong costs this connection and not the
@@ -149,19 +244,28 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
         try {
             begin_session(index, taken, mine);
         } catch (...) {
-            lose(index, std::move(mine), taken.peer.remote, std::current_exception());
+            lose(index, std::move(mine), taken.peer, std::current_exception());
         }
     }
 
     void begin_session(unsigned index, accepted_socket& taken, std::unique_ptr<session>& mine) {
         place& here = place_of(index);
+        if ((holding_ || !here.held.empty()) && !here.stopping && !here.releasing) {
+            here.held.push_back(std::move(taken)); // behind those who came before
+            return;
+        }
         auto& context = runtime_.context(index);
+        if (occupancy_.used() && !taken.ticket) { // came instead of somebody whose place was not his to leave
+            auto entry = listener_->house.enter(taken.peer.remote.address(), steady_clock::now());
+            if (!entry) throw failure(error(errc::too_many_connections, entry.answer.reason()));
+            taken.ticket = std::move(entry.ticket);
+        }
         tcp_stream attached = taken.attach(context.get_executor(), listener_->options.stream).value();
         tcp_stream_state::pointer stream = tcp_stream_state::pointer_of(attached);
         stream->kept = true;
         stream->counts = meters_.of(index).get();
         if (here.stopping) attached.request_stop();
-        mine = std::make_unique<session>(*this, index, std::move(stream));
+        mine = std::make_unique<session>(*this, index, taken.peer.id, std::move(stream));
         log(log_level::info, "a connection came", taken.peer.remote);
         if (here.cutting) { // too late for a handler
             ++here.turned_away;
@@ -176,13 +280,26 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
         boost::asio::co_spawn(context, std::move(body), session_end{std::move(mine), slot});
     }
 
-    void lose(unsigned index, std::unique_ptr<session> mine, const boost::asio::ip::tcp::endpoint& remote,
+    void begin_held(unsigned index) {
+        place& here = place_of(index);
+        if (here.releasing) return; // a handler that asks for it again
+        here.releasing = true;
+        while (!here.held.empty() && (!holding_ || here.stopping)) {
+            accepted_socket next = std::move(here.held.front());
+            here.held.pop_front();
+            start(index, next);
+        }
+        here.releasing = false;
+    }
+
+    void lose(unsigned index, std::unique_ptr<session> mine, const peer_info& peer,
               const std::exception_ptr& thrown) noexcept {
         try {
             if (mine) return ended(std::move(mine), thrown);
             runtime_.unload(index);
+            vacate(peer.id, {});
             meters_.of(index)->closed(close_reason::aborted_locally);
-            log(log_level::error, "a connection was lost: " + text_of(thrown), remote);
+            log(log_level::error, "a connection was lost: " + text_of(thrown), peer.remote);
         } catch (...) { // no memory, or a log that throws: there is nobody left to tell
         }
     }
@@ -293,10 +410,11 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
                                       std::shared_ptr<std::size_t> unfinished) {
         place& here = self->place_of(index);
         here.stopping = true;
+        self->begin_held(index); // accepted is accepted
         each_session(here, [](session& s) { s.stream->request_stop(); });
         bool clean = true; // a peer that does not hang up loses nothing by it
         co_await wait_for_sessions(self, index, grace);
-        if (!here.sessions.empty() || !here.drained) {
+        if (!here.empty()) {
             here.cutting = true;
             std::size_t cut = 0;
             each_session(here, [&cut](session& s) { cut += !s.handled; });
@@ -333,8 +451,7 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
             static_cast<watch*>(of)->here.changed->notify();
         });
         if (limit != steady_clock::duration::max()) grace.arm(limit);
-        while ((!mine.here.sessions.empty() || !mine.here.drained) && !mine.late)
-            co_await mine.here.changed->wait_op();
+        while (!mine.here.empty() && !mine.late) co_await mine.here.changed->wait_op();
     }
 
     static void cancel(place& here) {
@@ -361,6 +478,8 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
     task_group acceptors_; // context 0, as the next three
     task_group stops_;
     event changed_;
+    occupancy<accepted_socket> occupancy_;
+    std::atomic<bool> holding_{false};
     bool clean_ = true;
     std::vector<place> places_;
 
@@ -395,9 +514,15 @@ inline void tcp_server::pause() const {
 inline void tcp_server::resume() const {
     state_->post([](detail::tcp_server_state& s) { s.listener()->resume(); });
 }
+inline void tcp_server::hold_sessions() const {
+    state_->hold_sessions(true);
+}
+inline void tcp_server::release_sessions() const {
+    state_->hold_sessions(false);
+}
 inline void tcp_server::set_policy(accept_policy policy) const {
     state_->post(
-        [policy = std::move(policy)](detail::tcp_server_state& s) { s.listener()->options.policy = policy; });
+        [policy = std::move(policy)](detail::tcp_server_state& s) { s.listener()->set_policy(policy); });
 }
 inline void tcp_server::stop(stop_mode mode, steady_clock::duration grace) const {
     state_->begin_stop(mode, grace);

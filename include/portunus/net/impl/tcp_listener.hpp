@@ -7,6 +7,7 @@
 #include <portunus/core/deadline.hpp>
 #include <portunus/core/detail/context_bound.hpp>
 #include <portunus/core/detail/event.hpp>
+#include <portunus/net/detail/silent_filter.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -34,7 +35,14 @@ class accepted_socket {
         : peer(p), ticket(std::move(t)), fd_(fd) {}
     accepted_socket(accepted_socket&& o) noexcept
         : peer(o.peer), ticket(std::move(o.ticket)), fd_(std::exchange(o.fd_, -1)) {}
-    accepted_socket& operator=(accepted_socket&&) = delete;
+    accepted_socket& operator=(accepted_socket&& o) noexcept {
+        if (this == &o) return *this;
+        if (fd_ >= 0) ::close(fd_);
+        fd_ = std::exchange(o.fd_, -1);
+        peer = o.peer;
+        ticket = std::move(o.ticket);
+        return *this;
+    }
     ~accepted_socket() {
         if (fd_ >= 0) ::close(fd_);
     }
@@ -52,6 +60,14 @@ class accepted_socket {
         return stream;
     }
 
+    /// Closes it with RST.
+    void reset_peer() noexcept {
+        const struct linger at_once = {1, 0};
+        ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        ::close(std::exchange(fd_, -1));
+        ticket.release();
+    }
+
     peer_info peer;
     admission_ticket ticket;
 
@@ -61,7 +77,7 @@ class accepted_socket {
 
 /// Turns a peer away. The descriptor is closed.
 inline void refuse(int fd, refusal how) noexcept {
-    if (how == refusal::reset) {
+    if (how != refusal::close) { // who is here was not dropped by the kernel
         const struct linger at_once = {1, 0};
         ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     } else {
@@ -110,6 +126,8 @@ class tcp_listener_state final : private context_bound {
         std::string interface; // where it is bound to one
         bool ready = true;     // may have somebody in its queue
         bool waiting = false;
+        bool inherited = false; // others have this socket, too
+        std::uint32_t left = 0; // inherited, while stopping: how many of its queue are ours to accept
     };
 
     tcp_listener_state(const boost::asio::any_io_executor& e, listener_options o, metrics m)
@@ -124,7 +142,10 @@ class tcp_listener_state final : private context_bound {
     // opening
 
     result<void> open() {
-        if (options.ports.empty()) return error(errc::invalid_port, "no port to listen on");
+        if (options.ports.empty() && options.inherited.empty())
+            return error(errc::invalid_port, "no port to listen on");
+        for (const inherited_socket& socket : options.inherited)
+            if (auto good = fit_to_inherit(socket); !good) return good;
         std::vector<std::string> interfaces(options.interfaces.begin(), options.interfaces.end());
         if (interfaces.empty()) interfaces.emplace_back();
         for (const std::string& name : interfaces)
@@ -141,7 +162,69 @@ class tcp_listener_state final : private context_bound {
             }
             if (!opened) return opened;
         }
-        return {};
+        return inherit();
+    }
+
+    static result<void> fit_to_inherit(const inherited_socket& socket) {
+        const int fd = socket.descriptor();
+        if (fd < 0)
+            return error(errc::invalid_option,
+                         '"' + socket.name() + "\" is no inherited socket any more: it was taken before");
+        int protocol = 0;
+        socklen_t size = sizeof protocol;
+        constexpr int multipath_tcp = 262; // IPPROTO_MPTCP, which older headers lack; what it accepts is TCP
+        if (socket.kind() == inherited_kind::listening_stream && socket.endpoint() &&
+            ::getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+            (protocol == IPPROTO_TCP || protocol == multipath_tcp))
+            return {};
+        return error(errc::invalid_option, "inherited " + to_string(socket) +
+                                               "; a TCP listener needs a "
+                                               "listening TCP socket");
+    }
+
+    /// Takes the inherited sockets: all of them, or none. The last step of opening.
+    result<void> inherit() {
+        const std::size_t before = doors.size();
+        error failed;
+        std::size_t taken = 0;
+        for (; taken < options.inherited.size(); ++taken) {
+            const inherited_socket& socket = options.inherited[taken];
+            const int fd = socket.release();
+            if (fd < 0) { // by another thread, or the same socket twice in the list
+                failed = fit_to_inherit(socket).error();
+                break;
+            }
+            const endpoint_type at = *socket.endpoint();
+            boost::system::error_code ec;
+            acceptor_type a(executor);
+            a.assign(at.protocol(), fd, ec);
+            if (ec) {
+                inherited_access::put_back(socket, fd);
+                failed = open_failure(ec.value(), at, {});
+                break;
+            }
+            a.native_non_blocking(true, ec);
+            apply_to_socket(fd, options.stream); // accepted sockets inherit it
+            char device[IF_NAMESIZE] = {};
+            socklen_t size = sizeof device - 1;
+            if (::getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &size) != 0) device[0] = '\0';
+            where.push_back(at);
+            doors.emplace_back(std::move(a), at, device);
+            doors.back().inherited = true;
+        }
+        if (!failed.code().failed()) return {};
+        for (std::size_t i = 0; i < taken; ++i) {
+            boost::system::error_code ignored;
+            inherited_access::put_back(options.inherited[i], doors[before + i].acceptor.release(ignored));
+        }
+        return failed;
+    }
+
+    /// How many connections the kernel holds in the queue of a listening socket (tcp_get_info).
+    static std::uint32_t queued_at(int fd) noexcept {
+        tcp_info info{};
+        socklen_t size = sizeof info;
+        return ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_unacked : 0;
     }
 
     result<void> open_port(std::uint16_t port, const std::vector<std::string>& interfaces) {
@@ -196,9 +279,29 @@ class tcp_listener_state final : private context_bound {
         a.native_non_blocking(true, ec);
         const endpoint_type real = a.local_endpoint(ec);
         if (ec) return open_failure(ec.value(), target, interface);
+        if (options.policy.refuses_with() == refusal::drop) drop_silently(fd);
         where.push_back(real);
         doors.emplace_back(std::move(a), real, interface);
         return {};
+    }
+
+    /// Tells the kernel whom it need not answer.
+    void drop_silently(int fd) const {
+        auto code = silent_filter(options.policy.addresses_alone());
+        const sock_fprog program = {static_cast<unsigned short>(code.size()), code.data()};
+        ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    }
+
+    void set_policy(accept_policy policy) {
+        options.policy = std::move(policy);
+        for (const door& d : doors) {
+            if (stopping || d.inherited) continue; // a filter there would be everybody's
+            const int ignored = 0;
+            if (options.policy.refuses_with() == refusal::drop)
+                drop_silently(d.descriptor); // in place of the last one
+            else
+                ::setsockopt(d.descriptor, SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof ignored);
+        }
     }
 
     // accepting
@@ -206,11 +309,13 @@ class tcp_listener_state final : private context_bound {
     enum class outcome { peer, nobody, skip, exhausted, fatal };
 
     bool full() const { return house.options().full == when_full::wait && house.full(); }
-    bool may_accept() const { return !paused && !exhausted && !full(); }
+    /// Who may replace somebody has to be looked at though all places are taken.
+    bool may_accept() const { return !paused && !exhausted && (takes_over || !full()); }
 
     /// Whether the kernel holds nobody for us.
     bool queue_is_empty() const noexcept {
         for (const door& d : doors) {
+            if (d.inherited && d.left == 0) continue; // asked for only while stopping
             pollfd waiting = {d.descriptor, POLLIN, 0};
             if (::poll(&waiting, 1, 0) > 0) return false;
         }
@@ -257,6 +362,8 @@ class tcp_listener_state final : private context_bound {
     /// One attempt at one door. With `outcome::peer` there is a socket in `taken`.
     outcome try_accept(std::size_t index, std::optional<accepted_socket>& taken, int& number) {
         door& d = doors[index];
+        const bool shared = stopping && d.inherited; // who came after the stop is the next program's
+        if (shared && d.left == 0) return outcome::nobody;
         sockaddr_storage from;
         socklen_t size = sizeof from;
         const int fd =
@@ -266,6 +373,7 @@ class tcp_listener_state final : private context_bound {
             switch (number) {
             case EAGAIN:
                 recovered();
+                d.left = 0; // whoever was left has been taken by somebody else
                 return outcome::nobody;
             case EMFILE:
             case ENFILE:
@@ -284,6 +392,7 @@ class tcp_listener_state final : private context_bound {
                 return ++failures_in_a_row % 64 == 0 ? outcome::exhausted : outcome::skip;
             }
         }
+        if (shared) --d.left;
         delay = steady_clock::duration::zero();
         failures_in_a_row = 0;
         struct owner { // until somebody has taken it
@@ -315,7 +424,9 @@ class tcp_listener_state final : private context_bound {
             return outcome::skip;
         }
         auto entry = house.enter(peer.remote.address(), steady_clock::now());
-        if (!entry) {
+        const bool instead = !entry && entry.answer.why != decided_by::address_rate && takes_over &&
+                             takes_over(attempt); // of somebody who is in
+        if (!entry && !instead) {
             refuse(std::exchange(mine.fd, -1), entry.answer.refuse_with);
             auto& count = entry.answer.why == decided_by::address_cap    ? counts->refused_by_address
                           : entry.answer.why == decided_by::address_rate ? counts->refused_by_rate
@@ -389,7 +500,11 @@ class tcp_listener_state final : private context_bound {
         };
         const sock_fprog program = {sizeof code / sizeof code[0], code};
         for (door& d : doors) {
-            ::setsockopt(d.descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+            // A filter on an inherited socket would outlive us there and make the next program deaf.
+            if (d.inherited)
+                d.left = queued_at(d.descriptor);
+            else
+                ::setsockopt(d.descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
             d.ready = true;
         }
         paused = false;
@@ -406,6 +521,8 @@ class tcp_listener_state final : private context_bound {
 
     boost::asio::any_io_executor executor;
     listener_options options;
+    /// Whether this newcomer gets the place of somebody who is in; empty where nobody can be replaced.
+    std::function<bool(const connection_attempt&)> takes_over;
     metrics meters;
     std::shared_ptr<context_counters> counts; // of this context
     admission house;
@@ -560,6 +677,9 @@ inline tcp_listener::tcp_listener(const boost::asio::any_io_executor& executor, 
     : tcp_listener(open(executor, std::move(options)).value()) {}
 inline result<tcp_listener> tcp_listener::open(const boost::asio::any_io_executor& executor,
                                                listener_options options) {
+    if (!options.replace.never())
+        return error(errc::invalid_option, "replacing sessions is for runtime::listen: a tcp_listener gives "
+                                           "its connections away and knows no sessions");
     auto state = std::make_shared<detail::tcp_listener_state>(executor, std::move(options), metrics());
     if (auto opened = state->open(); !opened) return opened.error();
     return tcp_listener(std::move(state));
@@ -600,7 +720,7 @@ inline std::uint16_t tcp_listener::port() const noexcept {
     return state_->where.empty() ? std::uint16_t(0) : state_->where.front().port();
 }
 inline void tcp_listener::set_policy(accept_policy policy) {
-    state_->options.policy = std::move(policy);
+    state_->set_policy(std::move(policy));
 }
 inline const admission& tcp_listener::house() const noexcept {
     return state_->house;

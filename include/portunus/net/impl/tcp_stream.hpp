@@ -8,6 +8,8 @@
 #include <portunus/core/detail/event.hpp>
 #include <portunus/core/metrics.hpp>
 #include <portunus/net/detail/parking.hpp>
+#include <portunus/net/detail/stream_watch.hpp>
+#include <portunus/net/detail/tcp_info.hpp>
 #include <portunus/policy/admission.hpp>
 
 #include <boost/asio/post.hpp>
@@ -20,6 +22,7 @@
 
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -39,6 +42,13 @@ inline void apply_to_socket(int fd, const tcp_stream_options& options) noexcept 
     if (options.no_delay) set(IPPROTO_TCP, TCP_NODELAY, 1);
     if (options.receive_buffer > 0) set(SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
     if (options.send_buffer > 0) set(SOL_SOCKET, SO_SNDBUF, options.send_buffer);
+    if (options.user_timeout.count() > 0)
+        set(IPPROTO_TCP, TCP_USER_TIMEOUT,
+            static_cast<int>(std::min<std::int64_t>(options.user_timeout.count(), INT32_MAX)));
+    if (options.icmp_errors) {
+        set(IPPROTO_IP, IP_RECVERR, 1); // on an IPv6 socket for the IPv4 peers that it may have
+        set(IPPROTO_IPV6, IPV6_RECVERR, 1);
+    }
     if (options.keep_alive.count() <= 0) return;
     const auto longest = std::chrono::seconds(32767); // the kernel's own
     set(SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -142,9 +152,10 @@ class tcp_stream_state final
     void end(close_reason why) noexcept {
         if (reason == close_reason::none) reason = why;
     }
-    void end(const error& failed) {
+    void end(const error& failed) { end_because(reason_of(failed), failed); }
+    void end_because(close_reason why, const error& failed) {
         if (reason != close_reason::none) return;
-        reason = reason_of(failed);
+        reason = why;
         cause = std::make_unique<const error>(failed);
     }
 
@@ -161,6 +172,11 @@ class tcp_stream_state final
         if (idle_wait.waiting()) idle_wait.cancel(place);
         boost::system::error_code ignored;
         socket->cancel(ignored);
+        wake_watches(false);
+    }
+    /// The waits beside reading and writing; `cancel`: they end.
+    void wake_watches(bool cancel) noexcept {
+        if (watches != 0 && socket) stream_watch::wake(socket->get_executor(), this, cancel);
     }
 
     /// What keeps an operation from starting or going on.
@@ -180,11 +196,67 @@ class tcp_stream_state final
             // like an orderly end.
             if (broken_by != 0 && !peer_finished) return system_error(broken_by);
             peer_finished = true;
+            if (watches != 0) wake(); // nothing urgent can come any more
             return errc::end_of_stream;
         }
+        if (broken_by != 0 && ended_here) return system_error(broken_by); // what follows is our own doing
         broken_by = ec.value();
+        if (reported_by_network(broken_by)) {
+            // Where the kernel has given the connection up, it ran out of time, and this is only what it
+            // heard last. Where it has not, this is a report, and no policy of ours has denied anything.
+            const bool gave_up = tcp_state_of(socket->native_handle()) == TCP_CLOSE;
+            end_because(gave_up ? close_reason::timed_out : close_reason::reset, error(ec));
+            end_in_kernel();
+        }
         end(error(ec));
         return error(ec);
+    }
+
+    /// With `icmp_errors`: the kernel tells once what the network reported, and would then go on trying.
+    static bool reported_by_network(int number) noexcept {
+        switch (number) {
+        case ENETUNREACH:
+        case EHOSTUNREACH:
+        case EHOSTDOWN:
+        case ENONET:
+        case ECONNREFUSED:
+        case ENOPROTOOPT:
+        case EPROTO:
+        case EOPNOTSUPP:
+        case EACCES:
+            return true;
+        default:
+            return false;
+        }
+    }
+    /// Ends a connection that the kernel holds to be alive, and keeps the descriptor; the other direction
+    /// wakes up by it.
+    void end_in_kernel() noexcept {
+        if (tcp_state_of(socket->native_handle()) == TCP_CLOSE) return;
+        sockaddr nobody = {};
+        nobody.sa_family = AF_UNSPEC;
+        ended_here = ::connect(socket->native_handle(), &nobody, sizeof nobody) == 0;
+    }
+
+    /// Why the connection has ended, where nobody may be reading who would have met it.
+    std::optional<error> ended() {
+        if (auto e = blocked()) return e;
+        if (broken_by != 0) return system_error(broken_by);
+        const int fd = socket->native_handle();
+        pollfd now = {fd, 0, 0};
+        if (::poll(&now, 1, 0) <= 0) return std::nullopt; // neither an error nor the end of both directions
+        const bool over = tcp_state_of(fd) == TCP_CLOSE;
+        int number = 0;
+        socklen_t size = sizeof number;
+        // Only then, as SO_ERROR also tells what TCP is about to get over.
+        if ((over || (now.revents & POLLERR)) && ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &size) != 0)
+            return system_error(errno);
+        // The kernel tells it once; a read that follows finds it in `broken_by`.
+        if (number != 0) return transport_failed(system_error(number).code());
+        // A read that was woken may hold the error already.
+        if (reading || !over) return std::nullopt;
+        if (unacknowledged() == 0) return error(errc::end_of_stream);
+        return transport_failed(boost::asio::error::connection_reset);
     }
 
     result<std::size_t> receive(boost::asio::mutable_buffer into) {
@@ -248,7 +320,7 @@ class tcp_stream_state final
         int there = 0;
         if (socket && ::ioctl(socket->native_handle(), FIONREAD, &there) == 0 && there > 0)
             left_to_read = static_cast<std::uint32_t>(there);
-        if (reading) wake();
+        if (reading || watches != 0) wake();
     }
 
     void shutdown_send() noexcept {
@@ -264,8 +336,9 @@ class tcp_stream_state final
 
     void close_socket() noexcept {
         idle.disarm();
-        ticket.release();
+        if (!kept) ticket.release(); // or when its session is over
         if (!socket) return;
+        wake_watches(false);
         if (idle_wait.waiting()) idle_wait.cancel(place);
         boost::system::error_code ignored;
         socket->close(ignored);
@@ -292,6 +365,7 @@ class tcp_stream_state final
                 write_canceled = writing;
                 wake();
             }
+            wake_watches(true);
             return;
         }
         end(peer_finished ? close_reason::eof : close_reason::aborted_locally);
@@ -320,6 +394,19 @@ class tcp_stream_state final
     static awaitable<result<void>> write_rest(pointer s, boost::asio::const_buffer data, bool some_left);
     static awaitable<result<void>> half_close(pointer s);
     static awaitable<result<void>> close(pointer s, steady_clock::duration limit);
+
+    static awaitable<result<void>> drain(pointer s, steady_clock::duration limit);
+    /// Whether there is nothing more to wait for; `outcome` then says why.
+    bool drained_or_ended(result<void>& outcome);
+    error not_drained(steady_clock::duration limit);
+
+    static awaitable<result<stall>> wait_stalled(pointer s, steady_clock::duration limit);
+    struct stall_clock {
+        std::uint64_t acknowledged;
+        steady_clock::time_point since;
+    };
+    bool stalled_or_ended(stall_clock& clock, steady_clock::time_point now, steady_clock::duration limit,
+                          result<stall>& outcome);
 
     std::optional<socket_type> socket; // none once the context is gone
     parking& place;                    // of the context; not used once the socket is gone
@@ -352,6 +439,8 @@ class tcp_stream_state final
     std::uint8_t closers = 0; // calls of close() that wait
     bool dropped = false;     // its handle was destroyed
     bool kept = false;        // outlives its handle: a server closes it gracefully after the session
+    bool ended_here = false;  // the kernel's connection was ended by us, after what `broken_by` says
+    stream_watch::count_type watches = 0; // waits beside reading and writing
 
   private:
     void release_context() noexcept override {
@@ -568,7 +657,7 @@ inline awaitable<result<void>> tcp_stream_state::close(pointer s, steady_clock::
     const bool broken = s->obstacle != errc{} && s->obstacle != errc::closed_locally; // or it closes already
     if (!broken) s->obstacle = errc::closed_locally;
     s->idle.disarm();
-    if (s->reading || s->writing) s->wake();
+    if (s->reading || s->writing || s->watches != 0) s->wake();
     s->shutdown_send();
     co_await boost::asio::this_coro::throw_if_cancelled(false);
     const auto asked = co_await boost::asio::this_coro::cancellation_state;
@@ -612,6 +701,113 @@ inline awaitable<result<void>> tcp_stream_state::close(pointer s, steady_clock::
                 std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(limit).count()) + " ms");
     if (!over) co_return errc::canceled;
     co_return result<void>();
+}
+
+inline bool tcp_stream_state::drained_or_ended(result<void>& outcome) {
+    if (auto e = blocked()) {
+        outcome = *std::move(e);
+        return true;
+    }
+    int queued = 0;
+    if (::ioctl(socket->native_handle(), SIOCOUTQ, &queued) != 0) {
+        outcome = system_error(errno);
+        return true;
+    }
+    if (queued == 0) return true; // also where the connection broke after that
+    if (auto e = ended()) {
+        outcome = *std::move(e);
+        return true;
+    }
+    return false;
+}
+
+inline error tcp_stream_state::not_drained(steady_clock::duration limit) {
+    int unsent = 0;
+    ::ioctl(socket->native_handle(), SIOCOUTQNSD, &unsent);
+    const std::uint32_t all = unacknowledged();
+    return error(errc::drain_timeout,
+                 std::to_string(all) + " bytes are not acknowledged, " + std::to_string(unsent) +
+                     " of them not sent, after " +
+                     std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(limit).count()) +
+                     " ms");
+}
+
+inline error too_many_watches() {
+    return error(errc::operation_in_progress,
+                 std::to_string(stream_watch::most) + " coroutines already wait for this stream");
+}
+
+inline awaitable<result<void>> tcp_stream_state::drain(pointer s, steady_clock::duration limit) {
+    co_await boost::asio::this_coro::throw_if_cancelled(false);
+    const auto asked = co_await boost::asio::this_coro::cancellation_state;
+    result<void> outcome;
+    if (stop_asked(asked)) co_return errc::canceled;
+    if (s->drained_or_ended(outcome)) co_return outcome;
+    if (s->watches == stream_watch::most) co_return too_many_watches();
+    constexpr auto shortest = std::chrono::milliseconds(1), longest = std::chrono::milliseconds(50);
+    const auto executor = s->socket->get_executor();
+    stream_watch mine(executor, s.get(), s->watches);
+    deadline end(deadline_service::of(executor), &mine, &stream_watch::end);
+    deadline next(deadline_service::of(executor), &mine, &stream_watch::due);
+    end.arm(limit);
+    const auto round_trip = std::chrono::microseconds(
+        tcp_info_block(s->socket->native_handle())[tcp_info_fields::rtt].value_or(0));
+    steady_clock::duration period = std::clamp<steady_clock::duration>(round_trip / 2, shortest, longest);
+    do {
+        if (mine.canceled || stop_asked(asked)) co_return errc::canceled;
+        if (mine.late) co_return s->not_drained(limit);
+        if (!next.armed()) {
+            next.arm(period);
+            period = std::min<steady_clock::duration>(period * 2, longest);
+        }
+        co_await mine.changed.wait_op();
+    } while (!s->drained_or_ended(outcome));
+    co_return outcome;
+}
+
+inline bool tcp_stream_state::stalled_or_ended(stall_clock& clock, steady_clock::time_point now,
+                                               steady_clock::duration limit, result<stall>& outcome) {
+    if (auto e = ended()) {
+        outcome = *std::move(e);
+        return true;
+    }
+    const int fd = socket->native_handle();
+    const std::uint64_t all = unacknowledged();
+    const std::uint64_t acknowledged = tcp_info_block(fd)[tcp_info_fields::bytes_acknowledged].value_or(
+        bytes_out - std::min(all, bytes_out));
+    if (all == 0 || acknowledged != clock.acknowledged) {
+        clock = {acknowledged, now};
+        return false;
+    }
+    if (now - clock.since < limit) return false;
+    int unsent = 0;
+    ::ioctl(fd, SIOCOUTQNSD, &unsent);
+    outcome =
+        stall{all - std::min(all, static_cast<std::uint64_t>(unsent)), static_cast<std::uint64_t>(unsent),
+              std::chrono::duration_cast<std::chrono::milliseconds>(now - clock.since)};
+    return true;
+}
+
+inline awaitable<result<stall>> tcp_stream_state::wait_stalled(pointer s, steady_clock::duration limit) {
+    co_await boost::asio::this_coro::throw_if_cancelled(false);
+    const auto asked = co_await boost::asio::this_coro::cancellation_state;
+    if (auto e = s->blocked()) co_return *std::move(e);
+    if (s->watches == stream_watch::most) co_return too_many_watches();
+    constexpr steady_clock::duration shortest = std::chrono::milliseconds(1),
+                                     longest = std::chrono::seconds(1);
+    limit = std::max(limit, shortest);
+    const auto executor = s->socket->get_executor();
+    auto& time = deadline_service::of(executor);
+    stream_watch mine(executor, s.get(), s->watches);
+    deadline next(time, &mine, &stream_watch::due);
+    stall_clock clock{std::uint64_t(-1), time.now()}; // the first look only notes where it stands
+    result<stall> outcome = stall{};
+    while (!s->stalled_or_ended(clock, time.now(), limit, outcome)) {
+        if (mine.canceled || stop_asked(asked)) co_return errc::canceled;
+        if (!next.armed()) next.arm(std::clamp(limit / 16, shortest, longest));
+        co_await mine.changed.wait_op();
+    }
+    co_return outcome;
 }
 
 /// An operation on a handle without a connection.
@@ -674,6 +870,12 @@ inline awaitable<result<void>> tcp_stream::shutdown_send() {
 inline awaitable<result<void>> tcp_stream::close(steady_clock::duration limit) {
     return state_ ? detail::tcp_stream_state::close(state_, limit) : detail::not_connected<void>();
 }
+inline awaitable<result<void>> tcp_stream::drain(steady_clock::duration limit) {
+    return state_ ? detail::tcp_stream_state::drain(state_, limit) : detail::not_connected<void>();
+}
+inline awaitable<result<stall>> tcp_stream::wait_stalled(steady_clock::duration limit) {
+    return state_ ? detail::tcp_stream_state::wait_stalled(state_, limit) : detail::not_connected<stall>();
+}
 inline void tcp_stream::abort(close_reason why) noexcept {
     if (state_) state_->abort(why);
 }
@@ -682,6 +884,7 @@ inline void tcp_stream::cancel() noexcept {
     state_->read_canceled = state_->reading;
     state_->write_canceled = state_->writing;
     state_->wake();
+    state_->wake_watches(true);
 }
 inline void tcp_stream::cancel_read() noexcept {
     if (!state_ || !state_->reading) return;

@@ -50,10 +50,12 @@
 #include <portunus/net/connect.hpp>
 #include <portunus/net/connection_state.hpp>
 #include <portunus/net/connector.hpp>
+#include <portunus/net/datagram.hpp>
 #include <portunus/net/framed_connector.hpp>
 #include <portunus/net/framed_stream.hpp>
 #include <portunus/net/inherited_sockets.hpp>
 #include <portunus/net/interface_change.hpp>
+#include <portunus/net/interface_choice.hpp>
 #include <portunus/net/interface_name.hpp>
 #include <portunus/net/interface_watch.hpp>
 #include <portunus/net/interfaces.hpp>
@@ -68,6 +70,8 @@
 #include <portunus/net/status.hpp>
 #include <portunus/net/tcp_listener.hpp>
 #include <portunus/net/tcp_stream.hpp>
+#include <portunus/net/udp_options.hpp>
+#include <portunus/net/udp_socket.hpp>
 #include <portunus/net/urgent.hpp>
 
 #endif

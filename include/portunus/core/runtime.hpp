@@ -105,19 +105,23 @@ class runtime {
         std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> guard;
         std::atomic<std::size_t> load{0};
         std::thread thread;
+        bool wanted = false; // guarded by mutex_: is not to end for want of work, as the stop needs it
+        bool ended = false;  // guarded by mutex_: its thread runs nothing any more
     };
 
     static awaitable<void> stop_all(runtime* self, steady_clock::duration grace);
     static awaitable<void> stop_service(runtime* self, std::shared_ptr<runtime_service> service,
                                         steady_clock::duration grace);
     void begin_stop(steady_clock::duration grace);
+    void start_thread(place& p);
+    void revive_others();
     static void run_context(boost::asio::io_context& context, const logger& log);
 
     logger log_;
     std::vector<std::unique_ptr<place>> places_;
     task_group tasks_;   // the user's
     task_group stopper_; // the stop itself
-    std::mutex mutex_;   // guards services_
+    std::mutex mutex_;   // guards services_, and what places say
     std::vector<std::shared_ptr<runtime_service>> services_;
     std::atomic<unsigned> running_{0}; // contexts with a thread of their own
     std::atomic<bool> going_{false};

@@ -247,6 +247,18 @@ TEST_CASE("an interface can be chosen, and one that is not there is named") {
     CHECK_THROWS_AS(portunus::interface_name("../eth0"), portunus::failure);
 }
 
+TEST_CASE("a socket that TCP has connected with itself is no connection") {
+    world w;
+    const auto nobody = closed_port();
+    connect_options options;
+    options.local_address = nobody.address();
+    options.local_port = nobody.port(); // what chance would give us one day
+    auto made = w.start(connect(nobody, options));
+    w.run();
+    const auto failed = made.get();
+    CHECK(error_of(failed) == boost::system::errc::connection_refused);
+}
+
 // several addresses: RFC 8305
 
 TEST_CASE("the families come by turns, beginning with the one that the system prefers") {

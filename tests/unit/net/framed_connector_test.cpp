@@ -10,6 +10,7 @@
 
 #include <cstdio>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -228,6 +229,45 @@ TEST_CASE("greetings that fail count as failed attempts, and their reason is the
     CHECK(failed.error().detail().find("wrong password") != std::string_view::npos);
     CHECK(link.connections() == 0);
     w.run();
+}
+
+TEST_CASE("a greeting that throws costs its connection, and the next one is greeted") {
+    world w;
+    plain_listener listener;
+    auto options = to(listener.endpoint());
+    int greetings = 0;
+    options.greet = [&greetings](line_link::stream_type&) -> awaitable<result<void>> {
+        if (++greetings == 1) throw std::runtime_error("not ready");
+        co_return result<void>();
+    };
+    auto link = make(w, options);
+    auto first = next_peer(w, listener);
+    CHECK(first.read_to_end().second != ending::open);
+    CHECK(link.link().last_error().detail().find("not ready") != std::string_view::npos);
+    auto second = next_peer(w, listener);
+    w.until([&] { return link.connected(); });
+    CHECK(greetings == 2);
+}
+
+TEST_CASE("a peer that has finished in good order still gets what was sent to it") {
+    world w;
+    plain_listener listener;
+    auto link = make(w, to(listener.endpoint()));
+    auto peer = next_peer(w, listener);
+    w.until([&] { return link.connected(); });
+    auto reading = w.start(link.read());
+    const std::string answer(100'000, 'x');
+    must(link.queue(answer));
+    w.until([&] { return link.queued() == 0; }); // the kernel has it
+    peer.shutdown_send();
+    w.until([&] { return !link.connected(); });
+    w.settle();
+    const auto got = peer.read_to_end();
+    CHECK(got.first == answer + "\n");
+    CHECK(got.second == ending::eof);
+    link.abort();
+    w.settle();
+    CHECK(error_of(reading.get()) == errc::closed_locally);
 }
 
 TEST_CASE("flush waits for what was queued before it, and not for what comes after") {

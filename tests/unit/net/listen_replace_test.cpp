@@ -10,6 +10,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -143,6 +144,31 @@ TEST_CASE("a predicate chooses whom a newcomer replaces") {
     b.close();
     CHECK(r.stop() == 0);
     CHECK(server.snapshot().closed_by(close_reason::replaced) == 2);
+}
+
+TEST_CASE("a predicate that throws costs that connection, and not the door") {
+    const log_book book;
+    runtime rt(2, book.logger());
+    auto door = any_door();
+    std::atomic<int> calls{0};
+    door.replace = replace_policy([&calls](const connection_attempt&, const connection_attempt&) -> bool {
+        if (++calls == 1) throw std::runtime_error("no idea");
+        return false;
+    });
+    const auto server = rt.listen(door, &echo_lines);
+    running r(rt);
+    auto first = from(server, host_a);
+    first.send("x\n");
+    CHECK(first.read(2) == "x\n");
+    CHECK(from(server, host_b).read_to_end().second != ending::open);
+    eventually([&] { return book.count("no idea") == 1; });
+    auto third = from(server, host_b);
+    third.send("x\n");
+    CHECK(third.read(2) == "x\n");
+    first.close();
+    third.close();
+    CHECK(r.stop() == 0);
+    CHECK(server.snapshot().sessions_open() == 0);
 }
 
 TEST_CASE("in a full house a newcomer takes the place of its old connection, and strangers are refused") {

@@ -844,6 +844,29 @@ TEST_CASE("child: serves and is stopped without descriptors", "[.][child]") {
     std::_Exit(value);
 }
 
+TEST_CASE("a stop reaches every context, also those that have run out of work") {
+    runtime rt(3, quiet());
+    const auto server = rt.listen(any_door(), &echo_lines);
+    running r(rt);
+    std::vector<plain_socket> peers;
+    for (int i = 0; i < 3; ++i) { // one on each context
+        peers.push_back(connect_to(server));
+        peers.back().send("line\n");
+        CHECK(peers.back().read(5) == "line\n");
+    }
+    server.stop(stop_mode::accepting);
+    peers[0].close();
+    peers[1].close();
+    eventually([&] { return server.snapshot().sessions_open() == 1; });
+    std::this_thread::sleep_for(300ms); // proves nothing, but lets the two contexts run dry, as they may
+    peers[2].send("still here\n");
+    CHECK(peers[2].read(11) == "still here\n");
+    rt.request_stop(20s);
+    CHECK(peers[2].read_to_end().second == ending::eof);
+    peers[2].close();
+    CHECK(r.wait() == 0);
+}
+
 TEST_CASE("a server that has run out of descriptors can be stopped, and serves whoever still waits") {
     auto child = child_process::of_test("child: serves and is stopped without descriptors");
     const auto port = static_cast<std::uint16_t>(std::stoi(child.line_after("port ")));

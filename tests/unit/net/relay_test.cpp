@@ -89,6 +89,29 @@ relay_options by(relay_way way) {
 
 } // namespace
 
+TEST_CASE("an urgent byte does not keep what follows it from passing, nor the processor busy") {
+    world w;
+    tcp_scene s(w);
+    auto carried = start_relay(w, s, by(relay_way::fastest));
+    s.first.peer.send("before ");
+    w.settle();
+    REQUIRE(::send(s.first.peer.fd(), "!", 1, MSG_OOB | MSG_NOSIGNAL) == 1);
+    s.first.peer.send("and after");
+    std::string got;
+    w.until([&] {
+        got += s.second.peer.read_available();
+        return got.size() >= 16;
+    });
+    CHECK(got == "before and after"); // the urgent byte itself is out of line, and no part of the stream
+    w.settle();
+    CHECK(w.context.poll() == 0); // it rests
+    s.first.peer.shutdown_send();
+    s.second.peer.shutdown_send();
+    w.until([&] { return carried.done(); });
+    must(carried.get());
+    w.run();
+}
+
 TEST_CASE("a relay carries both directions at once, byte for byte, and counts them") {
     const relay_way way = GENERATE(relay_way::fastest, relay_way::copy);
     world w;

@@ -81,6 +81,32 @@ using texts = std::vector<std::string>;
 // sending
 // ----------------------------------------------------------------------------------------------------------
 
+TEST_CASE("a stop delivers what had arrived behind an urgent byte as well") {
+    world w;
+    auto c = connect_pair(w.context);
+    c.peer.send("before ");
+    REQUIRE(::send(c.peer.fd(), "!", 1, MSG_OOB | MSG_NOSIGNAL) == 1);
+    c.peer.send("and after");
+    w.until([&] {
+        char all[64];
+        return ::recv(c.stream.native_handle(), all, sizeof all, MSG_PEEK | MSG_DONTWAIT) > 0;
+    });
+    c.stream.request_stop();
+    std::string got;
+    for (;;) {
+        std::array<char, 64> buffer;
+        auto read = w.start(c.stream.read_some(asio::buffer(buffer)));
+        w.settle();
+        const auto n = read.get();
+        if (!n) {
+            CHECK(error_of(n) == errc::shutting_down);
+            break;
+        }
+        got.append(buffer.data(), *n);
+    }
+    CHECK(got == "before and after");
+}
+
 TEST_CASE("of an urgent send the last byte is urgent and the others are normal, and all are counted") {
     world w;
     auto c = connect_pair(w.context);

@@ -120,6 +120,7 @@ inline void runtime::request_stop(steady_clock::duration grace) {
 inline void runtime::begin_stop(steady_clock::duration grace) {
     if (stopping_) return;
     stopping_ = true;
+    revive_others();
     tasks_.request_stop(); // nothing new from now on
     stopper_.spawn(stop_all(this, grace));
 }
@@ -140,7 +141,9 @@ inline awaitable<void> runtime::stop_all(runtime* self, steady_clock::duration g
     const auto ended = co_await self->tasks_.stop(grace);
     if (!ended || !ended.value()) self->clean_ = false;
     (void)co_await parts.join();
+    const std::lock_guard lock(self->mutex_);
     for (auto& p : self->places_) {
+        p->wanted = false;
         p->guard.reset();
         p->context->stop();
     }
@@ -159,15 +162,46 @@ inline void runtime::run_context(boost::asio::io_context& context, const logger&
     }
 }
 
+inline void runtime::start_thread(place& p) {
+    ++running_;
+    p.thread = std::thread([this, &p] {
+        for (;;) {
+            run_context(*p.context, log_);
+            const std::lock_guard lock(mutex_);
+            p.ended = !p.wanted;
+            if (p.ended) break;
+            p.context->restart(); // it ran out of work at the moment when the stop began
+        }
+        if (--running_ == 0) boost::asio::post(context(), [this] { places_[0]->guard.reset(); });
+    });
+}
+
+/// The stop has work for every context, also for those that have run out of it and whose threads have ended.
+inline void runtime::revive_others() {
+    for (unsigned i = 1; i < size(); ++i) {
+        place& p = *places_[i];
+        bool ended = false;
+        {
+            const std::lock_guard lock(mutex_);
+            if (!p.thread.joinable()) continue; // run() has not come so far
+            p.wanted = true;
+            ended = p.ended;
+            if (!ended && !p.guard) p.guard.emplace(p.context->get_executor());
+        }
+        if (!ended) continue;
+        p.thread.join();
+        p.context->restart();
+        p.guard.emplace(p.context->get_executor());
+        p.ended = false;
+        start_thread(p);
+    }
+}
+
 inline int runtime::run() {
-    running_ = size() - 1;
     for (unsigned i = 1; i < size(); ++i) {
         place& p = *places_[i];
         p.guard.emplace(p.context->get_executor());
-        p.thread = std::thread([this, &p] {
-            run_context(*p.context, log_);
-            if (--running_ == 0) boost::asio::post(context(), [this] { places_[0]->guard.reset(); });
-        });
+        start_thread(p);
     }
     run_context(context(), log_);
     if (!stopped_ && size() > 1) {

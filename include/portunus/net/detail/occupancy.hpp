@@ -51,29 +51,40 @@ class occupancy {
     entry enter(std::uint64_t id, unsigned context, const connection_attempt& newer, Waiting& waiting) {
         const std::lock_guard lock(mutex_);
         entry result;
-        std::vector<std::uint64_t> outdated;
-        std::size_t waits_for = 0;
-        for_each_match(newer, [&](auto& match) {
-            auto& [old_id, old] = match;
-            if (old.waiting) {
-                result.outdated.push_back({old.context, std::move(*old.waiting)});
-                outdated.push_back(old_id);
-            } else {
-                if (!std::exchange(old.leaving, true)) result.replaced.push_back({old_id, old.context});
-                old.followers.push_back(id);
-                ++waits_for;
-            }
+        std::vector<std::uint64_t> matches; // first all that may throw out of the policy
+        for_each_match(newer, [&matches](auto& match) {
+            matches.push_back(match.first);
             return false;
         });
-        for (const std::uint64_t gone : outdated) erase(gone);
+        std::size_t waits_for = 0;
+        for (const std::uint64_t old_id : matches) {
+            record& old = records_.find(old_id)->second;
+            if (!old.waiting) continue;
+            result.outdated.push_back({old.context, std::move(*old.waiting)});
+            erase(old_id);
+        }
+        for (const std::uint64_t old_id : matches) {
+            const auto found = records_.find(old_id);
+            if (found == records_.end()) continue;
+            record& old = found->second;
+            if (!std::exchange(old.leaving, true)) result.replaced.push_back({old_id, old.context});
+            std::erase_if(old.followers, [this](std::uint64_t f) { return records_.count(f) == 0; });
+            old.followers.push_back(id);
+            ++waits_for;
+        }
         record fresh{newer, context, waits_for, false, {}, {}, {}};
         fresh.attempt.interface = {}; // a view of somebody else's text
         if (waits_for != 0) {
             fresh.waiting.emplace(std::move(waiting));
             result.waits = true;
         }
-        by_address_.emplace(key_of(newer), id);
-        records_.emplace(id, std::move(fresh));
+        const auto place = by_address_.emplace(key_of(newer), id);
+        try {
+            records_.emplace(id, std::move(fresh));
+        } catch (...) {
+            by_address_.erase(place);
+            throw;
+        }
         return result;
     }
 
@@ -103,6 +114,13 @@ class occupancy {
         }
         erase(id);
         return ready;
+    }
+
+    /// Whether somebody has been told to go, or would have been, had he begun.
+    bool leaving(std::uint64_t id) const {
+        const std::lock_guard lock(mutex_);
+        const auto found = records_.find(id);
+        return found != records_.end() && found->second.leaving;
     }
 
     std::size_t size() const {

@@ -128,13 +128,22 @@ class connect_race final : public std::enable_shared_from_this<connect_race>, pr
     void ended(std::size_t i, const boost::system::error_code& ec) {
         --running_;
         if (stopped_ || winner_ || !sockets_[i]) return;
-        if (!ec) {
+        if (!ec && !to_itself(*sockets_[i])) {
             winner_ = i;
             changed.notify();
             return;
         }
+        const boost::system::error_code why = ec ? ec : boost::asio::error::connection_refused;
         sockets_[i].reset();
-        failed(i, error(ec, to_string(peers_[i])));
+        failed(i, error(why, to_string(peers_[i])));
+    }
+
+    /// Where nobody listens on a port of this machine, TCP may give us that very port for our own end, and
+    /// then connects the socket with itself (simultaneous open, RFC 9293 3.5).
+    static bool to_itself(const socket_type& socket) {
+        boost::system::error_code ec;
+        const endpoint_type local = socket.local_endpoint(ec), remote = socket.remote_endpoint(ec);
+        return !ec && local == remote;
     }
 
     void failed(std::size_t i, error why) {

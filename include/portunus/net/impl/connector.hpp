@@ -8,6 +8,7 @@
 #include <portunus/core/event_queue.hpp>
 #include <portunus/core/task_group.hpp>
 
+#include <exception>
 #include <optional>
 #include <utility>
 
@@ -139,8 +140,11 @@ class connector_state final : public std::enable_shared_from_this<connector_stat
     static awaitable<void> attempt(pointer s) {
         struct mark {
             connector_state& state;
+            int thrown = std::uncaught_exceptions();
             ~mark() {
                 state.attempting = false;
+                if (std::uncaught_exceptions() > thrown) // else it would be tried again without a rest
+                    state.outcome.emplace(make_error_code(boost::system::errc::not_enough_memory));
                 state.changed.notify();
             }
         } at_end{*s};

@@ -9,6 +9,7 @@
 
 #include <boost/asio/buffer.hpp>
 
+#include <exception>
 #include <optional>
 #include <string>
 #include <vector>
@@ -100,7 +101,7 @@ class framed_connector_state final : public std::enable_shared_from_this<framed_
             }
             auto fresh = std::make_shared<stream_type>(std::move(*stream), s->blank, s->options.frames);
             if (s->options.greet) {
-                auto greeted = co_await s->options.greet(*fresh);
+                auto greeted = co_await greet(s, fresh);
                 if (s->ended) co_return;
                 if (!greeted) {
                     s->link.reject(greeted.error().with("(the greeting failed)"));
@@ -115,6 +116,18 @@ class framed_connector_state final : public std::enable_shared_from_this<framed_
             fresh->request_stop(); // the reader still gets the complete frames that have arrived
             if (s->ended) co_return;
         }
+    }
+
+    /// The program's own words. What they throw costs this connection, as in a session.
+    static awaitable<result<void>> greet(pointer s, std::shared_ptr<stream_type> with) {
+        std::exception_ptr thrown;
+        try {
+            auto greeted = co_await s->options.greet(*with);
+            co_return greeted;
+        } catch (...) {
+            thrown = std::current_exception();
+        }
+        co_return error(errc::aborted_locally, "an exception left the greeting: " + text_of(thrown));
     }
 
     /// Sends what is queued until the connection is lost.
@@ -164,7 +177,12 @@ class framed_connector_state final : public std::enable_shared_from_this<framed_
         options.link.log(broken ? log_level::warning : log_level::info, "a connection was lost",
                          {{"error", why.message()}});
         live = nullptr;
-        which->stream().abort(); // a write that waits ends, and the writer settles what was unsent
+        // A write that waits ends, and the writer settles what was unsent. A peer that has finished in good
+        // order may still read: what the kernel has taken for it is left alone.
+        if (why == errc::end_of_stream)
+            which->stream().cancel();
+        else
+            which->stream().abort();
         if (sending.empty() && options.on_loss == unsent_frames::drop) settle_unsent();
         changed.notify();
     }

@@ -157,10 +157,15 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
     }
 
     /// Gives the socket to the context with the fewest sessions.
-    void place_socket(accepted_socket& taken) {
+    void place_socket(accepted_socket& taken) noexcept {
         const unsigned index = runtime_.load_least();
-        if (occupancy_.used() && !let_in(index, taken)) return;
-        start_at(index, taken);
+        const peer_info peer = taken.peer;
+        try {
+            if (occupancy_.used() && !let_in(index, taken)) return;
+            start_at(index, taken);
+        } catch (...) { // no memory, or a predicate of the program: this connection, and not the door
+            lose(index, 0, nullptr, peer, std::current_exception());
+        }
     }
 
     void start_at(unsigned index, accepted_socket& taken) {
@@ -176,11 +181,18 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
     /// Tells those whose place the newcomer takes to go. False: he waits until they have gone.
     bool let_in(unsigned index, accepted_socket& taken) {
         const peer_info& peer = taken.peer;
-        places_[index].waiting.fetch_add(1);
+        struct waits_here { // from before he may be told to begin
+            std::atomic<std::size_t>& count;
+            bool stays = false;
+            explicit waits_here(std::atomic<std::size_t>& c) : count(c) { count.fetch_add(1); }
+            ~waits_here() {
+                if (!stays) count.fetch_sub(1);
+            }
+        } waiting(places_[index].waiting);
         auto entry = occupancy_.enter(
             peer.id, index,
             {peer.remote.address(), peer.remote.port(), peer.local.address(), peer.local.port()}, taken);
-        if (!entry.waits) places_[index].waiting.fetch_sub(1);
+        waiting.stays = entry.waits;
         for (auto& outdated : entry.outdated) { // replaced before it began
             outdated.waiting.reset_peer();
             meters_.of(0)->closed(close_reason::replaced);
@@ -221,9 +233,11 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
             for (auto& next : occupancy_.leave(id, std::move(ticket))) {
                 if (runtime_.going()) continue; // nobody begins any more
                 if (!next.waiting.ticket) next.waiting.ticket = std::move(next.ticket);
-                auto begin = [self = shared_from_this(), context = next.context,
+                auto begin = [self = shared_from_this(), context = next.context, number = next.id,
                               taken = std::move(next.waiting)]() mutable {
                     self->start(context, taken);
+                    // Somebody newer may have come since, and looked for him in vain.
+                    if (self->occupancy_.leaving(number)) self->replace(context, number);
                     self->no_longer_waits(context);
                 };
                 boost::asio::post(runtime_.context(next.context), std::move(begin));
@@ -244,7 +258,7 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
         try {
             begin_session(index, taken, mine);
         } catch (...) {
-            lose(index, std::move(mine), taken.peer, std::current_exception());
+            lose(index, index, std::move(mine), taken.peer, std::current_exception());
         }
     }
 
@@ -292,13 +306,14 @@ class tcp_server_state final : public runtime_service, public std::enable_shared
         here.releasing = false;
     }
 
-    void lose(unsigned index, std::unique_ptr<session> mine, const peer_info& peer,
+    /// `here`: the context that this is called on.
+    void lose(unsigned index, unsigned here, std::unique_ptr<session> mine, const peer_info& peer,
               const std::exception_ptr& thrown) noexcept {
         try {
             if (mine) return ended(std::move(mine), thrown);
             runtime_.unload(index);
             vacate(peer.id, {});
-            meters_.of(index)->closed(close_reason::aborted_locally);
+            meters_.of(here)->closed(close_reason::aborted_locally);
             log(log_level::error, "a connection was lost: " + text_of(thrown), peer.remote);
         } catch (...) { // no memory, or a log that throws: there is nobody left to tell
         }

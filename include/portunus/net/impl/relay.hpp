@@ -223,6 +223,10 @@ class relay_direction {
             const int number = n < 0 ? errno : 0;
             if (number == EINTR) continue;
             if (number == EAGAIN) {
+                // Splice does not cross the mark of urgent data, though there may be bytes behind it.
+                int at_mark = 0;
+                if (::ioctl(source.socket->native_handle(), SIOCATMARK, &at_mark) == 0 && at_mark != 0)
+                    return copy_from_now_on();
                 control_.pipes.give(std::move(pipe_));
                 return relay_wait::input;
             }

@@ -29,7 +29,7 @@
 
 namespace portunus::detail {
 
-using addresses = std::vector<boost::asio::ip::address>;
+using resolved_addresses = std::vector<boost::asio::ip::address>;
 
 inline std::string in_milliseconds(steady_clock::duration d) {
     return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(d).count()) + " ms";
@@ -67,7 +67,7 @@ struct name_question {
 
     int failed = 0; // EAI_...
     int number = 0; // errno, with EAI_SYSTEM
-    addresses found;
+    resolved_addresses found;
     std::string found_name;
 
     void ask() {
@@ -211,9 +211,12 @@ class name_service : public boost::asio::execution_context::service {
                 }
                 lock.lock();
                 if (!self->context) break;
-                boost::asio::post(*self->context, [service = self->service, q = std::move(q)]() mutable {
-                    service->answered(std::move(q));
-                });
+                try {
+                    boost::asio::post(*self->context, [service = self->service, q = std::move(q)]() mutable {
+                        service->answered(std::move(q));
+                    });
+                } catch (const std::exception&) { // no memory for that either: whoever asked meets his limit
+                }
             }
             --self->threads;
         }
@@ -302,14 +305,14 @@ inline awaitable<result<name_question>> ask(name_question question, steady_clock
     co_return errc::canceled;
 }
 
-inline awaitable<result<addresses>> resolve_addresses(std::string name, resolve_options options) {
+inline awaitable<result<resolved_addresses>> resolve_addresses(std::string name, resolve_options options) {
     boost::system::error_code ec;
     const auto address = boost::asio::ip::make_address(name, ec);
     if (!ec) {
         const bool wanted = options.family == address_family::any ||
                             (options.family == address_family::v4) == address.is_v4();
         if (!wanted) co_return error(errc::host_not_found, name + " is not of the family that is wanted");
-        addresses itself;
+        resolved_addresses itself;
         itself.push_back(address);
         co_return itself;
     }

@@ -289,18 +289,23 @@ class tcp_listener_state final : private context_bound {
     void drop_silently(int fd) const {
         auto code = silent_filter(options.policy.addresses_alone());
         const sock_fprog program = {static_cast<unsigned short>(code.size()), code.data()};
-        ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+        if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+            options.log(log_level::warning,
+                        "the kernel takes no filter for the policy: who is refused sees a reset instead",
+                        {{"error", std::strerror(errno)}, {"instructions", code.size()}});
+    }
+    static void detach_filter(int fd) noexcept {
+        const int ignored = 0;
+        ::setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof ignored);
     }
 
     void set_policy(accept_policy policy) {
         options.policy = std::move(policy);
         for (const door& d : doors) {
             if (stopping || d.inherited) continue; // a filter there would be everybody's
-            const int ignored = 0;
-            if (options.policy.refuses_with() == refusal::drop)
-                drop_silently(d.descriptor); // in place of the last one
-            else
-                ::setsockopt(d.descriptor, SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof ignored);
+            // First the old one: the kernel may have no room for both, and would keep it.
+            detach_filter(d.descriptor);
+            if (options.policy.refuses_with() == refusal::drop) drop_silently(d.descriptor);
         }
     }
 
@@ -343,13 +348,16 @@ class tcp_listener_state final : private context_bound {
 
     void back_off(int number) {
         constexpr steady_clock::duration first = std::chrono::milliseconds(5), most = std::chrono::seconds(1);
-        if (!std::exchange(short_of_resources, true))
-            options.log(log_level::error, "cannot accept for now: the system is out of resources",
-                        {{"error", std::strerror(number)}, {"endpoint", to_string(where.front())}});
         counts->accept_errors.add();
         delay = delay == steady_clock::duration::zero() ? first : std::min(delay * 2, most);
         exhausted = true;
         later.arm(delay);
+        if (std::exchange(short_of_resources, true)) return;
+        try {
+            options.log(log_level::error, "cannot accept for now: the system is out of resources",
+                        {{"error", std::strerror(number)}, {"endpoint", to_string(where.front())}});
+        } catch (...) { // not even for that
+        }
     }
 
     /// Everybody who waited is in. Not said for each of them: with one descriptor at a time becoming free it
@@ -503,8 +511,10 @@ class tcp_listener_state final : private context_bound {
             // A filter on an inherited socket would outlive us there and make the next program deaf.
             if (d.inherited)
                 d.left = queued_at(d.descriptor);
-            else
+            else {
+                detach_filter(d.descriptor);
                 ::setsockopt(d.descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+            }
             d.ready = true;
         }
         paused = false;

@@ -282,6 +282,14 @@ class tcp_stream_state final
             if (got || got.error() != errc::would_block) return got;
             return errc::shutting_down;
         }
+        int at_mark = 0;
+        if (!mark_crossed && socket && ::ioctl(socket->native_handle(), SIOCATMARK, &at_mark) == 0 &&
+            at_mark != 0) { // what had arrived was counted up to the mark of urgent data only
+            mark_crossed = true;
+            auto got = receive(into);
+            if (got) count_rest();
+            if (got || got.error() != errc::would_block) return got;
+        }
         if (auto e = blocked()) return *std::move(e);
         char one;
         const auto n = ::recv(socket->native_handle(), &one, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -317,10 +325,13 @@ class tcp_stream_state final
     void request_stop() noexcept {
         if (stop_requested) return;
         stop_requested = true;
+        count_rest();
+        if (reading || watches != 0) wake();
+    }
+    void count_rest() noexcept {
         int there = 0;
         if (socket && ::ioctl(socket->native_handle(), FIONREAD, &there) == 0 && there > 0)
             left_to_read = static_cast<std::uint32_t>(there);
-        if (reading || watches != 0) wake();
     }
 
     void shutdown_send() noexcept {
@@ -432,6 +443,7 @@ class tcp_stream_state final
     bool read_canceled = false;
     bool write_canceled = false;
     bool stop_requested = false;
+    bool mark_crossed = false; // of urgent data, after request_stop()
     bool send_ended = false;
     bool peer_finished = false;
     bool closing = false;

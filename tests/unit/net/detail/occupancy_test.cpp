@@ -5,6 +5,7 @@
 
 #include <boost/asio/ip/address.hpp>
 
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -101,6 +102,28 @@ TEST_CASE("another address does not inherit the place, whose count is by address
     REQUIRE(ready.size() == 1);
     CHECK_FALSE(static_cast<bool>(ready[0].ticket));
     CHECK(house.snapshot().open == 0);
+}
+
+TEST_CASE("who begins can learn that somebody newer has come since") {
+    places p(replaces::same_address);
+    enter(p, 1, peer(7));
+    enter(p, 2, peer(7));
+    REQUIRE(p.leave(1, {}).size() == 1); // 2 may begin, and has not yet
+    CHECK_FALSE(p.leaving(2));
+    CHECK(enter(p, 3, peer(7)).waits);
+    CHECK(p.leaving(2));
+    CHECK_FALSE(p.leaving(9));
+}
+
+TEST_CASE("a predicate that throws leaves everything as it was") {
+    places p(portunus::replace_policy([](const connection_attempt& older, const connection_attempt&) -> bool {
+        if (older.port == 2) throw std::runtime_error("no idea");
+        return true;
+    }));
+    enter(p, 1, peer(7, 2));
+    CHECK_THROWS_AS(enter(p, 2, peer(8)), std::runtime_error);
+    CHECK(p.size() == 1);
+    CHECK(p.leave(1, {}).empty()); // nobody waits
 }
 
 TEST_CASE("leaving twice, or without having entered, changes nothing") {

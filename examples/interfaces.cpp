@@ -48,6 +48,7 @@ void print_way(const char* text) {
 }
 
 awaitable<void> print_changes(interface_watch& watch) {
+    std::cout << "waiting for changes" << std::endl;
     for (;;) {
         auto change = co_await watch.next();
         if (!change) break; // closed, because the program stops
@@ -63,7 +64,6 @@ int main(int argc, char** argv) try {
     if (argc > 1) print_way(argv[1]);
     const std::stop_callback at_stop(rt.stop_token(), [&watch] { watch.close(); });
     rt.spawn(print_changes(watch));
-    std::cout << "waiting for changes" << std::endl;
     return rt.run_until_signal(1s);
 } catch (const failure& e) {
     std::cerr << e.what() << '\n';

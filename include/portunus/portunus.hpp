@@ -51,6 +51,7 @@
 #include <portunus/net/connection_state.hpp>
 #include <portunus/net/connector.hpp>
 #include <portunus/net/datagram.hpp>
+#include <portunus/net/discard_input.hpp>
 #include <portunus/net/framed_connector.hpp>
 #include <portunus/net/framed_stream.hpp>
 #include <portunus/net/inherited_sockets.hpp>
@@ -63,6 +64,7 @@
 #include <portunus/net/mac_address.hpp>
 #include <portunus/net/neighbours.hpp>
 #include <portunus/net/peer_info.hpp>
+#include <portunus/net/ping.hpp>
 #include <portunus/net/relay.hpp>
 #include <portunus/net/resolver.hpp>
 #include <portunus/net/serial_stream.hpp>

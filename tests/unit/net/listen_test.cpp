@@ -828,16 +828,19 @@ TEST_CASE("child: serves and is stopped without descriptors", "[.][child]") {
     }
     runtime rt(1, quiet());
     const auto server = rt.listen(any_door(), &echo_lines);
-    const int highest = ::dup(0);
-    ::close(highest);
-    const rlimit few{static_cast<rlim_t>(highest + 12), static_cast<rlim_t>(highest + 12)};
-    if (::setrlimit(RLIMIT_NOFILE, &few) != 0) std::_Exit(77);
-    std::thread asked([&rt] {
+    std::atomic<bool> listening{false};
+    std::thread asked([&rt, &listening] {
+        listening = true;
         char byte = 0;
         [[maybe_unused]] const auto n = ::read(0, &byte, 1);
         rt.request_stop(20s);
     });
     asked.detach();
+    while (!listening) std::this_thread::yield(); // UBSan looks at threads, too, and needs descriptors for it
+    const int highest = ::dup(0);
+    ::close(highest);
+    const rlimit few{static_cast<rlim_t>(highest + 12), static_cast<rlim_t>(highest + 12)};
+    if (::setrlimit(RLIMIT_NOFILE, &few) != 0) std::_Exit(77);
     tell_parent("port " + std::to_string(server.port()));
     const int value = rt.run();
     tell_parent("accepted " + std::to_string(server.snapshot().accepted));

@@ -74,12 +74,8 @@ class udp_socket_state final : private context_bound {
     enum class outcome { something, nothing_now, again, failed };
 
     /// Takes one datagram into `one`, or several into `room`, without waiting.
-    outcome take_one(error& why) {
-        return take(why, [this](bound& b, error& e) { return receive_one(b, e); });
-    }
-    outcome take_batch(error& why) {
-        return take(why, [this](bound& b, error& e) { return receive_batch(b, e); });
-    }
+    outcome take_one(error& why);
+    outcome take_batch(error& why);
     std::span<const datagram> batch() const noexcept { return {room->datagrams.data(), batch_size}; }
 
     static awaitable<result<datagram>> receive(pointer s);

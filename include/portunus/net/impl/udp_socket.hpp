@@ -206,6 +206,13 @@ udp_socket_state::outcome udp_socket_state::take(error& why, Receive receive) {
     return outcome::again;
 }
 
+inline udp_socket_state::outcome udp_socket_state::take_one(error& why) {
+    return take(why, [this](bound& b, error& e) { return receive_one(b, e); });
+}
+inline udp_socket_state::outcome udp_socket_state::take_batch(error& why) {
+    return take(why, [this](bound& b, error& e) { return receive_batch(b, e); });
+}
+
 /// Whether any socket may have something now.
 inline bool udp_socket_state::refresh() noexcept {
     if (!epoll) {

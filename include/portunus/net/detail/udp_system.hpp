@@ -4,6 +4,7 @@
 
 #include <portunus/core/error.hpp>
 #include <portunus/net/datagram.hpp>
+#include <portunus/net/detail/open_failure.hpp>
 
 #include <algorithm>
 #include <array>
@@ -31,25 +32,6 @@ struct alignas(cmsghdr) udp_control {
 
 inline error udp_error(int number, std::string detail) {
     return error(boost::system::error_code(number, boost::system::system_category()), std::move(detail));
-}
-
-/// The system's refusal to open an endpoint, in our terms.
-inline error udp_open_failure(int number, const udp_endpoint& where, const std::string& interface) {
-    std::string detail = to_string(where);
-    if (!interface.empty()) detail += " on " + interface;
-    switch (number) {
-    case EADDRINUSE:
-        return error(errc::address_in_use, detail);
-    case EADDRNOTAVAIL:
-        return error(errc::address_not_available, detail);
-    case ENODEV:
-        return error(errc::no_such_interface, detail);
-    case EACCES:
-    case EPERM:
-        return error(errc::port_requires_privilege, detail);
-    default:
-        return udp_error(number, detail);
-    }
 }
 
 /// Whether a failed call only tells of something that happened to an earlier datagram, or in the network: the

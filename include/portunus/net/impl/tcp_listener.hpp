@@ -7,6 +7,7 @@
 #include <portunus/core/deadline.hpp>
 #include <portunus/core/detail/context_bound.hpp>
 #include <portunus/core/detail/event.hpp>
+#include <portunus/net/detail/open_failure.hpp>
 #include <portunus/net/detail/silent_filter.hpp>
 
 #include <algorithm>
@@ -87,26 +88,6 @@ inline void refuse(int fd, refusal how) noexcept {
         }
     }
     ::close(fd);
-}
-
-/// The system's refusal to open an endpoint, in our terms.
-inline error open_failure(int number, const boost::asio::ip::tcp::endpoint& where,
-                          const std::string& interface) {
-    std::string detail = to_string(where);
-    if (!interface.empty()) detail += " on " + interface;
-    switch (number) {
-    case EADDRINUSE:
-        return error(errc::address_in_use, detail);
-    case EADDRNOTAVAIL:
-        return error(errc::address_not_available, detail);
-    case ENODEV:
-        return error(errc::no_such_interface, detail);
-    case EACCES:
-    case EPERM:
-        return error(errc::port_requires_privilege, detail);
-    default:
-        return error(boost::system::error_code(number, boost::system::system_category()), detail);
-    }
 }
 
 class tcp_listener_state final : private context_bound {
@@ -200,7 +181,7 @@ class tcp_listener_state final : private context_bound {
             a.assign(at.protocol(), fd, ec);
             if (ec) {
                 inherited_access::put_back(socket, fd);
-                failed = open_failure(ec.value(), at, {});
+                failed = open_failure(ec.value(), to_string(at), {});
                 break;
             }
             a.native_non_blocking(true, ec);
@@ -258,6 +239,7 @@ class tcp_listener_state final : private context_bound {
         // Several addresses and port 0: the first one's port is everybody's.
         if (target.port() == 0 && !where.empty() && options.ports.size() == 1)
             target.port(where.front().port());
+        const auto refused = [&](int number) { return open_failure(number, to_string(target), interface); };
         boost::system::error_code ec;
         acceptor_type a(executor);
         a.open(target.protocol(), ec);
@@ -269,16 +251,15 @@ class tcp_listener_state final : private context_bound {
         if (target.address().is_v6()) set(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only);
         if (!interface.empty() && ::setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface.data(),
                                                static_cast<socklen_t>(interface.size())) != 0)
-            return open_failure(errno, target, interface);
-        if (options.reuse_port && set(fd, SOL_SOCKET, SO_REUSEPORT, 1) != 0)
-            return open_failure(errno, target, interface);
+            return refused(errno);
+        if (options.reuse_port && set(fd, SOL_SOCKET, SO_REUSEPORT, 1) != 0) return refused(errno);
         apply_to_socket(fd, options.stream); // accepted sockets inherit it
         a.bind(target, ec);
         if (!ec) a.listen(options.backlog, ec);
-        if (ec) return open_failure(ec.value(), target, interface);
+        if (ec) return refused(ec.value());
         a.native_non_blocking(true, ec);
         const endpoint_type real = a.local_endpoint(ec);
-        if (ec) return open_failure(ec.value(), target, interface);
+        if (ec) return refused(ec.value());
         if (options.policy.refuses_with() == refusal::drop) drop_silently(fd);
         where.push_back(real);
         doors.emplace_back(std::move(a), real, interface);

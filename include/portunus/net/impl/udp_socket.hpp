@@ -72,6 +72,7 @@ inline result<void> udp_socket_state::open_any(std::uint16_t& port, const std::s
 
 inline result<void> udp_socket_state::open_one(const udp_endpoint& wanted, const std::string& interface,
                                                bool v6_only) {
+    const auto refused = [&](int number) { return open_failure(number, to_string(wanted), interface); };
     const int family = wanted.data()->sa_family;
     const int fd = ::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
     if (fd < 0) return udp_error(errno, to_string(wanted));
@@ -92,14 +93,13 @@ inline result<void> udp_socket_state::open_one(const udp_endpoint& wanted, const
     if (b.v6) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only_number, sizeof v6_only_number);
     if (!interface.empty() && ::setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface.data(),
                                            static_cast<socklen_t>(interface.size())) != 0)
-        return udp_open_failure(errno, wanted, interface);
+        return refused(errno);
     if (options.reuse) ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     // All of it before the bind: from then on datagrams arrive, and they shall have everything beside them.
     if (auto good = configure(b); !good) return std::move(good).error().with("for " + to_string(wanted));
-    if (::bind(fd, wanted.data(), static_cast<socklen_t>(wanted.size())) != 0)
-        return udp_open_failure(errno, wanted, interface);
+    if (::bind(fd, wanted.data(), static_cast<socklen_t>(wanted.size())) != 0) return refused(errno);
     socklen_t size = static_cast<socklen_t>(b.where.capacity());
-    if (::getsockname(fd, b.where.data(), &size) != 0) return udp_open_failure(errno, wanted, interface);
+    if (::getsockname(fd, b.where.data(), &size) != 0) return refused(errno);
     b.where.resize(size);
     where.push_back(b.where);
     sockets.push_back(std::move(b));

@@ -37,10 +37,11 @@ COLORS = {"bare": "#8a8f98", "callbacks": "#5b8db8", "coroutines": "#c9a24b", "p
 
 
 class Row:
-    """One server in one of its modes."""
+    """One server in one of its modes. `program`: one of its own for this workload."""
 
-    def __init__(self, server, mode, note=""):
+    def __init__(self, server, mode, note="", program=None):
         self.server, self.mode = server, mode
+        self.program = program or SERVERS[server][0]
         self.key = server if not note else f"{server}.{mode}"
         self.name = SERVERS[server][1] + (f", {note}" if note else "")
 
@@ -67,6 +68,12 @@ WORKLOADS = [
     Workload("length4", "4-byte length and 1 KiB, 16 deep, 8 connections", ["length4"], rows("length4")),
     Workload("churn", "connect, one message, close; 4 at a time", ["churn"], rows("echo"), unit="connection",
              by_cpu=True),
+    Workload("datagrams", "datagrams of 64 bytes, 64 under way, 1 socket", ["datagrams"],
+             [Row("bare", "recvmmsg", program="bare_udp"), Row("bare", "recvmsg", "recvmsg", program="bare_udp"),
+              Row("callbacks", "callbacks", program="asio_udp"), Row("coroutines", "coroutines", program="asio_udp"),
+              Row("portunus", "batches", "batches", program="portunus_udp"),
+              Row("portunus", "try_receive", "try_receive", program="portunus_udp"),
+              Row("portunus", "reply", "receive and reply", program="portunus_udp")], unit="datagram"),
 ]
 IDLE_ROWS = rows("lines")
 
@@ -86,6 +93,10 @@ TARGETS = [
     ("lines, try_read: allocations a message", "lines", "portunus.lines_try", "allocations", "<=", 0.0),
     ("lines, read: allocations a message", "lines", "portunus.lines_read", "allocations", "<=", 0.0),
     ("length4: allocations a message", "length4", "portunus", "allocations", "<=", 0.0),
+    ("datagrams, batches: rate of the bare recvmmsg loop", "datagrams", "portunus.batches", "rate/bare", ">=", 0.95),
+    ("datagrams, batches: rate of Asio callbacks", "datagrams", "portunus.batches", "rate/callbacks", ">=", 1.40),
+    ("datagrams, batches: allocations a datagram", "datagrams", "portunus.batches", "allocations", "<=", 0.0),
+    ("datagrams, receive: allocations a datagram", "datagrams", "portunus.reply", "allocations", "<=", 0.0),
     ("idle connection: heap bytes", "idle", "portunus", "bytes", "<=", 2048.0),
 ]
 
@@ -200,7 +211,7 @@ class Server:
 
     def __init__(self, bench, row, environment=None):
         self.row = row
-        program = bench.binaries / SERVERS[row.server][0]
+        program = bench.binaries / row.program
         self.process = subprocess.Popen(
             [str(program), "--mode", row.mode], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             env={**os.environ, **(environment or {})},
@@ -278,7 +289,7 @@ class Bench:
         self.counter = binaries / "allocation_counter.so"
 
     def has(self, row):
-        return (self.binaries / SERVERS[row.server][0]).exists()
+        return (self.binaries / row.program).exists()
 
     def fail(self, text):
         self.failures.append(text)
@@ -673,7 +684,7 @@ def parse():
     a.idle_settle = 1.0 if a.quick else 8.0
     a.disturbed = 0.05  # a slice that lost more than this part of its time to other processes is run again ...
     a.repeat = 0 if a.quick else 2  # ... at most so often
-    a.workload_seconds = 10 if a.quick else 95  # no further rounds of a workload after that
+    a.workload_seconds = 10 if a.quick else 80  # no further rounds of a workload after that
     cores = os.sched_getaffinity(0)
     if not {a.server_core, a.generator_core} <= cores:
         a.server_core = a.generator_core = min(cores)
@@ -707,7 +718,8 @@ def main():
     if bench.tracepoint is None:
         how = "strace, which changes the batching" if shutil.which("strace") else "n/a: no strace either"
         print(f"system calls: {bench.tracepoint_missing}; counted by {how}")
-    missing = [SERVERS[key][0] for key in SERVERS if not (binaries / SERVERS[key][0]).exists()]
+    programs = sorted({row.program for workload in WORKLOADS for row in workload.rows})
+    missing = [program for program in programs if not (binaries / program).exists()]
     if missing:
         print(f"not built, left out: {', '.join(missing)}")
 

@@ -695,6 +695,96 @@ class churn_load {
 };
 
 // ---------------------------------------------------------------------------------------------------------------
+// datagrams: one socket, `depth` datagrams under way; none may be lost, changed, doubled or overtaken
+
+class datagram_load {
+  public:
+    explicit datagram_load(const options& o)
+        : options_(o), depth_(static_cast<std::size_t>(o.depth)),
+          messages_(shape::raw, 0, std::max<std::size_t>(16, depth_ * 4), depth_),
+          fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), in_(depth_ * room), pieces_(depth_),
+          headers_(depth_) {
+        if (fd_ < 0) fail("socket: %s", std::strerror(errno));
+        sockaddr_in to{};
+        to.sin_family = AF_INET;
+        to.sin_port = htons(static_cast<std::uint16_t>(o.port));
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        if (::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
+            fail("connect: %s", std::strerror(errno));
+        const timeval tick{0, 100'000};
+        ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
+        for (std::size_t i = 0; i < depth_; ++i) {
+            headers_[i].msg_hdr.msg_iov = &pieces_[i];
+            headers_[i].msg_hdr.msg_iovlen = 1;
+        }
+    }
+
+    void run(const sampler& samples, report& r) {
+        phases phase(options_, samples, r);
+        std::uint64_t progress = now_ns();
+        ask(depth_);
+        bool running = true;
+        while (running || received_ < sent_) {
+            const std::size_t answered = take();
+            const std::uint64_t now = now_ns();
+            if (running) running = phase.running(now);
+            if (answered != 0) progress = now;
+            if (now - progress > stall_ns)
+                fail("missing answer: %" PRIu64 " datagrams sent, %" PRIu64 " came back", sent_, received_);
+            r.messages += running ? answered : 0;
+            r.total_messages += answered;
+            if (running) ask(answered);
+        }
+        char more = 0;
+        if (::recv(fd_, &more, 1, 0) >= 0) fail("answered more than it asked for");
+        ::close(fd_);
+    }
+
+  private:
+    static constexpr std::size_t room = 2 * echo_bytes; // an answer that is too long is seen to be
+
+    void ask(std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i)
+            pieces_[i] = {const_cast<char*>(messages_.at((sent_ + i) * echo_bytes)), echo_bytes};
+        for (std::size_t done = 0; done < count;) {
+            const int n = ::sendmmsg(fd_, &headers_[done], static_cast<unsigned>(count - done), 0);
+            if (n < 0) fail("sendmmsg: %s", std::strerror(errno));
+            done += static_cast<std::size_t>(n);
+        }
+        sent_ += count;
+    }
+
+    std::size_t take() {
+        for (std::size_t i = 0; i < depth_; ++i) pieces_[i] = {in_.data() + i * room, room};
+        const int n =
+            ::recvmmsg(fd_, headers_.data(), static_cast<unsigned>(depth_), MSG_WAITFORONE, nullptr);
+        if (n < 0) {
+            if (errno == EAGAIN || errno == EINTR) return 0;
+            fail("recvmmsg: %s", std::strerror(errno));
+        }
+        const auto count = static_cast<std::size_t>(n);
+        if (count > sent_ - received_) fail("answered more than it asked for");
+        for (std::size_t i = 0; i < count; ++i, ++received_) {
+            if (headers_[i].msg_len != echo_bytes)
+                fail("wrong answer: datagram %" PRIu64 " has %u bytes, expected %zu", received_,
+                     headers_[i].msg_len, echo_bytes);
+            check(messages_, received_ * echo_bytes, in_.data() + i * room, echo_bytes, echo_bytes, 0);
+        }
+        return count;
+    }
+
+    const options& options_;
+    std::size_t depth_;
+    ring messages_;
+    int fd_;
+    std::vector<char> in_;
+    std::vector<iovec> pieces_;
+    std::vector<mmsghdr> headers_;
+    std::uint64_t sent_ = 0;     // datagrams
+    std::uint64_t received_ = 0; // and those that were checked
+};
+
+// ---------------------------------------------------------------------------------------------------------------
 // idle: many connections, each used once, then silent
 
 class idle_load {
@@ -790,7 +880,8 @@ class idle_load {
 // ---------------------------------------------------------------------------------------------------------------
 
 [[noreturn]] void usage() {
-    std::fputs("usage: load_generator echo|lines|length4|churn|idle --port N [--connections N] [--depth N]\n"
+    std::fputs("usage: load_generator echo|lines|length4|churn|datagrams|idle --port N [--connections N] "
+               "[--depth N]\n"
                "       [--seconds S] [--warmup S] [--server-pid PID [--tracepoint ID] [--allocations FILE]]\n"
                "Connects to 127.0.0.1 only. idle holds its connections until standard input ends; --seconds "
                "bounds it.\n",
@@ -829,8 +920,8 @@ options parse(int argc, char** argv) {
         std::string_view workload;
         int connections, depth;
     };
-    constexpr defaults known[] = {
-        {"echo", 64, 1}, {"lines", 8, 64}, {"length4", 8, 16}, {"churn", 4, 1}, {"idle", 10'000, 1}};
+    constexpr defaults known[] = {{"echo", 64, 1}, {"lines", 8, 64},     {"length4", 8, 16},
+                                  {"churn", 4, 1}, {"datagrams", 1, 64}, {"idle", 10'000, 1}};
     const auto* found =
         std::find_if(std::begin(known), std::end(known), [&](auto& k) { return k.workload == o.workload; });
     if (found == std::end(known)) usage();
@@ -856,6 +947,13 @@ int main(int argc, char** argv) {
     static report r; // large: the histogram
     if (o.workload == "churn") {
         churn_load load(o);
+        const sampler samples(o);
+        load.run(samples, r);
+        print(o, echo_bytes, samples, r);
+        return 0;
+    }
+    if (o.workload == "datagrams") {
+        datagram_load load(o);
         const sampler samples(o);
         load.run(samples, r);
         print(o, echo_bytes, samples, r);

@@ -40,6 +40,28 @@ class Liar:
                 pass
 
 
+class DatagramLiar:
+    """An echo of datagrams; `lie(datagram, number)` gives the datagrams to be sent instead."""
+
+    def __init__(self, lie):
+        self.lie = lie
+        self.listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.listener.bind(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        number = 0
+        while True:
+            try:
+                datagram, sender = self.listener.recvfrom(65536)
+                for answer in self.lie(datagram, number):
+                    self.listener.sendto(answer, sender)
+            except OSError:
+                return
+            number += 1
+
+
 def within(chunk, position):
     return position <= AT < position + len(chunk)
 
@@ -98,11 +120,21 @@ CASES = [
     (lambda chunk, position: None if position else chunk, ["idle", "--connections", "50"], 1, "closed"),
 ]
 
+DATAGRAM_CASES = [
+    (lambda datagram, number: [datagram], ["datagrams"], 0, ""),
+    (lambda datagram, number: [datagram[:-1] + b"x"], ["datagrams"], 1, "wrong answer"),
+    (lambda datagram, number: [datagram + b"x"], ["datagrams"], 1, "wrong answer"),
+    (lambda datagram, number: [] if number == 70 else [datagram], ["datagrams"], 1, "wrong answer"),
+    (lambda datagram, number: [datagram] * (2 if number == 70 else 1), ["datagrams"], 1, "wrong answer"),
+    (lambda datagram, number: [datagram] if number < 70 else [], ["datagrams", "--depth", "1"], 1, "missing answer"),
+]
+
 
 def main():
     failures = 0
-    for lie, arguments, status, message in CASES:
-        liar = Liar(lie)
+    cases = [(Liar, *case) for case in CASES] + [(DatagramLiar, *case) for case in DATAGRAM_CASES]
+    for kind, lie, arguments, status, message in cases:
+        liar = kind(lie)
         done = subprocess.run([sys.argv[1], *arguments, "--port", str(liar.port), "--seconds", "0.3",
                                "--warmup", "0.1"],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
@@ -111,7 +143,7 @@ def main():
             failures += 1
             print(f"{lie.__name__}, {' '.join(arguments)}: status {done.returncode}, expected {status}; "
                   f"said {done.stderr.strip()!r}, expected {message!r}")
-    print(f"{len(CASES) - failures} of {len(CASES)} as expected")
+    print(f"{len(cases) - failures} of {len(cases)} as expected")
     return 1 if failures else 0
 
 

@@ -72,7 +72,9 @@ answer commands::operator()(std::string_view command) const {
     if (verb == "get") return from(house_.get(rest));
     if (verb == "set") {
         const auto [name, value] = split(rest);
-        return from(house_.set(name, value));
+        const auto now = house_.set(name, value);
+        if (now && tell_) tell_(std::string(name) + " = " + *now);
+        return from(now);
     }
     if (verb == "list") return ok(house_.list());
     if (verb == "count") return ok(std::to_string(house_.count()));

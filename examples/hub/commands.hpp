@@ -5,8 +5,10 @@
 #include "devices.hpp"
 #include "scoreboard.hpp"
 
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace hub {
 
@@ -19,12 +21,17 @@ class commands {
   public:
     commands(devices& house, const scoreboard& board) : house_(house), board_(board) {}
 
+    /// Whom to tell "lamp = on" when somebody has changed something. Set before the first command; called on
+    /// the thread of the command.
+    void on_change(std::function<void(std::string_view)> tell) { tell_ = std::move(tell); }
+
     /// May be called from any thread.
     answer operator()(std::string_view command) const;
 
   private:
     devices& house_;
     const scoreboard& board_;
+    std::function<void(std::string_view)> tell_;
 };
 
 } // namespace hub

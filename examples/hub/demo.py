@@ -24,7 +24,8 @@ import time
 import zlib
 
 STRANGER = "127.0.0.66"  # the hub is told to refuse this address
-FREE_PORTS = ("--line-ports", "0", "--packet-ports", "0", "--refused-ports", "0")
+GROUP = "239.255.71.4"  # stays within a site, RFC 2365
+FREE_PORTS = ("--line-ports", "0", "--packet-ports", "0", "--refused-ports", "0", "--udp-ports", "0")
 PATIENCE = 10  # seconds: nothing here takes long, unless it is broken
 LOAD_SECONDS = 3
 
@@ -110,7 +111,7 @@ class Hub:
             raise SystemExit("\n".join([*self.out, *self.log, "demo: the hub did not start"]))
         self.ports = {}
         for line in self.out:
-            where = re.match(r"(\w+) port on (\S+):(\d+): ", line)
+            where = re.match(r"(\w+) port on (\S+):(\d+)(?: by \S+)?: ", line)
             if where:
                 self.ports[where[1]] = (where[2], int(where[3]))
             say(f"  {line}")
@@ -188,12 +189,24 @@ def end_seen(peer):
 # --- the scenes -------------------------------------------------------------------------------------------------------
 
 
+def group_member():
+    """A socket that hears what is said to the group, by loopback, on a port of its own."""
+    member = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    member.bind(("", 0))
+    where = socket.inet_aton(GROUP) + socket.inet_aton("127.0.0.1")
+    member.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, where)
+    member.settimeout(PATIENCE)
+    return member
+
+
 class Demo:
     def __init__(self, program):
+        self.member = group_member()
         self.hub = Hub(
             program,
             *FREE_PORTS,
             *("--contexts", "2", "--deny", STRANGER, "--log", "info"),
+            *("--group", GROUP, "--news-port", str(self.member.getsockname()[1])),
         )
         self.answers = {"line": 0, "packet": 0}  # that our clients have received
 
@@ -202,6 +215,7 @@ class Demo:
         self.hub.start()
         self.line_port()
         self.packet_port()
+        self.datagrams()
         self.refusals()
         self.broken_framing()
         self.who_and_where()
@@ -263,6 +277,65 @@ class Demo:
                 exchange("python", [repr(packet(request))[2:-1]], [repr(packet(answer))[2:-1]])
                 check(f"the packet port answered {answer!r} and not {expected!r}", answer == expected)
         say("  (the checksum is the one that zlib.crc32 computes)")
+
+    def datagrams(self):
+        port = self.hub.ports["udp"][1]
+        self.udp_handled = 0
+        introduction = "portunus_hub " + " ".join(
+            f"{name} {self.hub.ports[name][1]}" for name in ("line", "packet", "refused")
+        )
+        news = self.news()  # of what the ports before have changed
+        check(f"the group was told {news}", {"dimmer = 70", "lamp = on"} <= set(news))
+
+        if shutil.which("socat"):
+            title(f"socat by UDP: one datagram is one command; who looks for the hub finds it at {GROUP}")
+            for how, where, request, expected in (
+                ("unicast", f"UDP:127.0.0.1:{port}", "get lamp", "ok on"),
+                ("IPv6", f"UDP:[::1]:{port}", "get dimmer", "ok 70"),
+                ("group", f"UDP-DATAGRAM:{GROUP}:{port},ip-multicast-if=127.0.0.1", "who", introduction),
+                ("broadcast", f"UDP-DATAGRAM:127.255.255.255:{port},broadcast", "who", introduction),
+                ("group", f"UDP-DATAGRAM:{GROUP}:{port},ip-multicast-if=127.0.0.1", "set lamp off", ""),
+                ("stranger", f"UDP:127.0.0.1:{port},bind={STRANGER}", "who", ""),
+            ):
+                if how == "IPv6" and "::" not in self.hub.ports["udp"][0]:
+                    continue
+                answers, complaint, status = run_client(["socat", "-T", "1", "-t", "1", "-", where], request)
+                self.udp_handled += bool(expected)
+                exchange("socat", [f"({how}) {request}"], answers or ["(nothing)"])
+                check(f"{how}: socat received {answers} and not {expected!r}", "".join(answers) == expected)
+                check(f"{how}: socat ended with {status}: {complaint}", status == 0)
+            say("  (a command for many may ask who is there, and switch nothing; a stranger hears nothing at all)")
+
+        title("Python by UDP: every size arrives whole; the group hears what has changed")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.settimeout(PATIENCE)
+            peer.connect(("127.0.0.1", port))
+            blob = bytes(range(256)) * 250
+            for request, expected in (
+                (b"", b"error unknown command; try help"),
+                (b"checksum " + blob, b"ok %08x" % zlib.crc32(blob)),
+                (b"set lamp off", b"ok off"),
+            ):
+                peer.send(request)
+                answer = peer.recv(65536)
+                self.udp_handled += 1
+                sent = request.decode("latin-1") if len(request) < 100 else f"checksum of {len(blob)} bytes"
+                exchange("python", [sent or "(no byte at all)"], [answer.decode()])
+                check(f"the udp port answered {answer!r} and not {expected!r}", answer == expected)
+        news = self.news(1)
+        say(f"  python, a member of {GROUP}, heard: {', '.join(news)}")
+        check(f"the group was told {news}", news == ["lamp = off"])
+
+    def news(self, wanted=None):
+        """What the group was told since the last time: so many, or what is there already."""
+        heard = []
+        self.member.settimeout(PATIENCE if wanted else 0.5)
+        while wanted is None or len(heard) < wanted:
+            try:
+                heard.append(self.member.recv(2000).decode())
+            except (socket.timeout, BlockingIOError):
+                break
+        return heard
 
     def refusals(self):
         title("who is not welcome sees a reset, and the log says why")
@@ -368,7 +441,7 @@ class Demo:
         for client in clients:
             client.join(PATIENCE)
             check(f"{client.name} did not see the end", not client.is_alive())
-        for line in self.hub.out[-4:]:
+        for line in self.hub.out[-5:]:
             say(f"  {line}")
         say(f"  the hub ended with status {status} after {took:.2f} s")
         check(f"the hub ended with status {status}", status == 0)
@@ -388,6 +461,11 @@ class Demo:
             handled, answered = (int(counted[1]), int(counted[2])) if counted else (None, None)
             say(f"  {port} port: {handled} handled, {answered} answered by the hub, {received} received by its clients")
             check(f"{port} port: these numbers differ", handled == answered == received)
+        line = self.hub.line_with(self.hub.out, r"^udp port: ") or ""
+        counted = [int(n) for n in re.findall(r"\d+", line)]
+        check(f"udp port: {line}", counted[1:3] == [self.udp_handled] * 2)
+        if shutil.which("socat"):
+            check(f"udp port: {line}", counted[3:6] == [1, 1, 0])
         say("  (what was sent and not answered had not been read when the hub stopped reading)")
         check("a connection was reset", not any(re.search(r"ended: (reset|aborted)", line) for line in self.hub.log))
 
@@ -525,6 +603,7 @@ def stay_up(program):
         say()
         say(f"  nc {host} {port:<6} and type: help")
         say(f"  nc {host} {hub.ports['refused'][1]:<6} is refused")
+        say(f"  socat - UDP:{host}:{hub.ports['udp'][1]}  does the same by datagrams")
         say(f"  kill -USR1 {hub.process.pid:<9} prints its counters here")
         say("\nCtrl-C ends it.\n")
         seen["out"] = len(hub.out)

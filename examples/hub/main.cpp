@@ -7,6 +7,7 @@
 // demo.py, beside this file, starts it, talks to it in many ways and shows what happens.
 
 #include "commands.hpp"
+#include "datagram_port.hpp"
 #include "devices.hpp"
 #include "options.hpp"
 #include "scoreboard.hpp"
@@ -46,6 +47,11 @@ void open(runtime& rt, const listener_options& options, const Codec& codec, cons
         std::cout << at.name << " port on " << to_string(where) << ": " << options.policy << '\n';
 }
 
+/// What the hub says about itself to somebody who looks for it: "portunus_hub line 7101 packet 7102".
+std::string introduction(const hub::scoreboard& board) {
+    return "portunus_hub" + board.ports();
+}
+
 /// Prints the counters each time the signal comes.
 void print_on(boost::asio::signal_set& signal, const hub::scoreboard& board) {
     signal.async_wait([&signal, &board](const boost::system::error_code& canceled, int) {
@@ -59,7 +65,7 @@ int run(const hub::options& chosen) {
     hub::devices house;
     hub::scoreboard board;
     hub::roster everybody;
-    const hub::commands handle(house, board);
+    hub::commands handle(house, board);
     runtime rt(chosen.contexts, logger(&logger::write_to_stderr, chosen.log));
 
     const line_codec lines(line_mode::any, {.max_frame = chosen.max_frame});
@@ -70,6 +76,11 @@ int run(const hub::options& chosen) {
     open(rt, door(chosen, chosen.packet_ports, chosen.policy), packets, handle, everybody,
          board.add("packet"));
     open(rt, door(chosen, chosen.refused_ports, nobody), lines, handle, everybody, board.add("refused"));
+    hub::datagram_port datagrams(rt, chosen, handle, introduction(board));
+    handle.on_change([&datagrams](std::string_view news) { datagrams.tell_group(news); });
+    for (const auto& where : datagrams.socket().endpoints())
+        std::cout << "udp port on " << to_string(where) << " by " << chosen.udp_interface << ": "
+                  << chosen.policy << '\n';
     std::cout << "ready, on " << chosen.contexts << (chosen.contexts == 1 ? " thread" : " threads")
               << std::endl;
 
@@ -78,6 +89,7 @@ int run(const hub::options& chosen) {
 
     const int status = rt.run_until_signal(chosen.grace);
     board.print_summary(std::cout);
+    datagrams.print_summary(std::cout);
     std::cout << (status == 0 ? "ended in good order\n" : "ended; something had to be cut off\n");
     return status;
 }

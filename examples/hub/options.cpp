@@ -14,6 +14,10 @@ const std::string_view usage = R"(usage: portunus_hub [option value]...
   --line-ports PORTS     commands as lines of text, for nc and devices        7101
   --packet-ports PORTS   the same commands behind a length of 4 bytes         7102
   --refused-ports PORTS  a door that lets nobody in: they see a reset         7103
+  --udp-ports PORTS      the same commands as datagrams                       7104
+  --udp-interface NAME   datagrams come and go by this interface alone        lo
+  --group ADDRESS        a multicast group that may ask "who"                 239.255.71.4
+  --news-port PORT       where its members listen for what has changed       7105
   --allow PEERS          an address, prefix or range that may come in; may be repeated
   --deny PEERS           one that may not; the first that matches decides     then: allow loopback, deny all others
   --contexts N           threads that serve connections, 1 to 256             1
@@ -47,6 +51,12 @@ boost::asio::ip::address address(std::string_view value) {
     return parsed;
 }
 
+boost::asio::ip::address group(std::string_view value) {
+    const auto parsed = address(value);
+    if (!parsed.is_multicast()) refuse(value, "a multicast group such as 239.255.71.4 or ff15::7104");
+    return parsed;
+}
+
 log_level level(std::string_view value) {
     for (const auto each :
          {log_level::debug, log_level::info, log_level::warning, log_level::error, log_level::off})
@@ -74,6 +84,14 @@ options parse_options(const std::vector<std::string_view>& arguments) {
                 chosen.packet_ports = port_list(value());
             else if (option == "--refused-ports")
                 chosen.refused_ports = port_list(value());
+            else if (option == "--udp-ports")
+                chosen.udp_ports = port_list(value());
+            else if (option == "--udp-interface")
+                chosen.udp_interface = value();
+            else if (option == "--group")
+                chosen.group = group(value());
+            else if (option == "--news-port")
+                chosen.news_port = static_cast<std::uint16_t>(number(value(), 1, 65535));
             else if (option == "--allow")
                 chosen.policy.allow(value());
             else if (option == "--deny")

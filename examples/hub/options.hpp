@@ -10,6 +10,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,7 +22,11 @@ struct options {
     portunus::port_list line_ports{7101};
     portunus::port_list packet_ports{7102};
     portunus::port_list refused_ports{7103};
-    portunus::accept_policy policy; // of the line port and the packet port
+    portunus::port_list udp_ports{7104};
+    std::string udp_interface = "lo";
+    boost::asio::ip::address group = boost::asio::ip::make_address_v4("239.255.71.4");
+    std::uint16_t news_port = 7105; // of the group's members
+    portunus::accept_policy policy; // of all ports but the refused one
     unsigned contexts = 1;
     std::size_t max_frame = 64 * 1024;
     std::size_t max_connections = 1000; // of each kind of port

@@ -42,6 +42,13 @@ std::string scoreboard::prometheus() const {
     return to_prometheus(all, "hub");
 }
 
+std::string scoreboard::ports() const {
+    std::string text;
+    for (const port& each : ports_)
+        text.append(" ").append(each.name).append(" ").append(std::to_string(each.server->port()));
+    return text;
+}
+
 void scoreboard::print_summary(std::ostream& out) const {
     for (const port& each : ports_) {
         const metrics_snapshot n = each.server->snapshot();

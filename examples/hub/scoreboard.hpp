@@ -41,6 +41,8 @@ class scoreboard {
     /// The same for all ports together.
     std::string stats() const;
     std::string prometheus() const;
+    /// " line 7101 packet 7102": the first port of each name.
+    std::string ports() const;
 
     /// One line a port: what it has done.
     void print_summary(std::ostream& out) const;

@@ -45,6 +45,10 @@ struct udp_options {
     /// The largest datagram that is received in full, 1 to 65535 bytes. A batch has 64 buffers of this size;
     /// of what is never used, no memory is taken.
     std::size_t max_datagram{65535};
+    /// Let the kernel join datagrams of one sender and one size on their way in (UDP_GRO, Linux 5.0), which
+    /// pays where very many come: they are given out one by one, as they were sent. Each of the 64 buffers
+    /// then has 65535 bytes, and what is dropped before it was cut counts once.
+    bool receive_offload{false};
     /// How many routers a unicast datagram may pass, 1 to 255. 0: the system's default, mostly 64.
     int hops{0};
     /// The same for multicasts, 0 to 255. 1: they stay on the link (row Q-21).

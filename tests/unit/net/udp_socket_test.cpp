@@ -712,6 +712,88 @@ TEST_CASE("udp: a batch of more than one call's worth is sent in order, to both 
     CHECK(must(none.get()) == 0);
 }
 
+TEST_CASE("udp: datagrams of a batch arrive as they were given, whatever the kernel has to cut") {
+    world w;
+    udp_socket s(w.context.get_executor(), open_to_all());
+    plain_udp peer, other;
+    // Sizes around those that are cut by the kernel: one size and a shorter end, none at all, too large to be
+    // cut.
+    const std::vector<std::size_t> sizes{100, 100,  100, 40,   40,   41,    0,     0,     7, 1452, 1452, 1452,
+                                         1,   1453, 9,   1453, 1453, 30000, 30000, 30000, 5, 5,    5};
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; i < sizes.size(); ++i)
+        texts.push_back(std::string(sizes[i], static_cast<char>('a' + i)));
+    std::vector<outgoing_datagram> all;
+    for (const auto& text : texts) all.push_back({peer.where(), text});
+    all.insert(all.begin() + 1, {other.where(), texts[0]}); // in the middle of a run
+    auto sent = w.start(s.send_batch(all));
+    w.run();
+    CHECK(must(sent.get()) == all.size());
+    CHECK(s.counters().sent == all.size());
+    CHECK((other.receive().text == texts[0]));
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        INFO("datagram " << i << " of " << sizes[i] << " bytes");
+        CHECK((peer.receive().text == texts[i]));
+    }
+}
+
+TEST_CASE("udp: what the kernel has joined is given out one by one, as it was sent") {
+    world w;
+    udp_options o = open_to_all();
+    o.receive_offload = true;
+    const bool small = GENERATE(false, true);
+    if (small) o.max_datagram = 60;
+    udp_socket s(w.context.get_executor(), o);
+    udp_socket sender(w.context.get_executor(), open_to_all());
+    std::vector<std::string> texts;
+    for (int i = 0; i < 200; ++i) texts.push_back(std::string(100, static_cast<char>(i)));
+    texts.push_back("the end");
+    std::vector<outgoing_datagram> all;
+    for (const auto& text : texts) all.push_back({at(loopback, s), text});
+    auto sent = w.start(sender.send_batch(all));
+    w.run();
+    REQUIRE(must(sent.get()) == all.size());
+
+    std::size_t n = 0;
+    const auto check = [&](const datagram& d) {
+        REQUIRE(n < texts.size());
+        CHECK(d.size == texts[n].size());
+        CHECK(d.truncated == (small && d.size > 60));
+        CHECK((d.bytes == std::string_view(texts[n]).substr(0, o.max_datagram)));
+        CHECK(d.sender.port() == sender.port());
+        CHECK(d.local == loopback);
+        ++n;
+    };
+    SECTION("one at a time") {
+        while (auto got = s.try_receive()) check(*got);
+    }
+    SECTION("by batches") {
+        while (auto got = s.try_receive_batch()) {
+            CHECK(got->size() <= 64);
+            for (const datagram& d : *got) check(d);
+        }
+    }
+    SECTION("in turns, and nothing is overtaken") {
+        for (;;) {
+            auto one = s.try_receive();
+            if (!one) break;
+            check(*one);
+            auto batch = s.try_receive_batch();
+            if (!batch) break;
+            for (const datagram& d : *batch) check(d);
+        }
+    }
+    SECTION("a policy that comes in between holds for the rest") {
+        check(must(s.try_receive()));
+        s.set_policy(accept_policy::deny_all());
+        CHECK(error_of(s.try_receive()) == errc::would_block);
+        CHECK(s.counters().filtered == 200);
+        n = texts.size();
+    }
+    CHECK(n == texts.size());
+    CHECK(s.counters().received + s.counters().filtered == texts.size());
+}
+
 TEST_CASE("udp: hops are what the options say, and multicast hops can be changed") {
     world w;
     udp_options o = anywhere();

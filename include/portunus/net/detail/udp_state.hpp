@@ -143,7 +143,8 @@ class udp_socket_state final : private context_bound {
     template <class Receive>
     outcome take(error& why, Receive receive);
     outcome receive_one(bound& b, error& why);
-    outcome receive_batch(bound& b, error& why);
+    outcome receive_several(bound& b, error& why, unsigned most);
+    outcome give_out(std::size_t most);
     outcome receive_failed(bound& b, error& why);
     bool accepts(const datagram& d) noexcept;
     std::string_view name_of(std::uint32_t interface) noexcept;
@@ -159,7 +160,10 @@ class udp_socket_state final : private context_bound {
     std::size_t turn = 0; // the socket that is asked first
     std::unique_ptr<char[]> buffer;
     udp_control control;
-    std::unique_ptr<udp_headers> out; // of batches
+    std::unique_ptr<udp_headers> out;                        // of batches
+    std::array<std::uint8_t, udp_headers::most> out_count{}; // datagrams of each message
+    // The largest datagrams that the kernel is asked to cut by itself: those of an Ethernet. 0: it cannot.
+    std::size_t most_segment = 1452;
     struct {
         std::uint32_t index = 0;
         steady_clock::time_point asked{};

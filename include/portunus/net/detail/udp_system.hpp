@@ -19,6 +19,7 @@
 #include <linux/errqueue.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 
 namespace portunus::detail {
@@ -82,9 +83,11 @@ void for_each_control(msghdr& message, Each each) {
         each(c->cmsg_level, c->cmsg_type, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 }
 
-/// Where a datagram came to. `lost`: how many the socket has dropped in all, where it has dropped any.
-inline void read_control(msghdr& message, datagram& d, std::uint32_t& lost) {
+/// Where a datagram came to. `lost`: how many the socket has dropped in all, where it has dropped any. Gives
+/// the size of each, where the kernel has joined several (UDP_GRO); else 0.
+inline std::size_t read_control(msghdr& message, datagram& d, std::uint32_t& lost) {
     bool v4 = false;
+    int each = 0;
     for_each_control(message, [&](int level, int type, const unsigned char* data, std::size_t size) {
         if (level == IPPROTO_IP && type == IP_PKTINFO && size >= sizeof(in_pktinfo)) {
             in_pktinfo info{};
@@ -110,8 +113,11 @@ inline void read_control(msghdr& message, datagram& d, std::uint32_t& lost) {
             d.to_multicast = wanted.is_multicast();
         } else if (level == SOL_SOCKET && type == SO_RXQ_OVFL && size >= sizeof lost) {
             std::memcpy(&lost, data, sizeof lost);
+        } else if (level == SOL_UDP && type == UDP_GRO && size >= sizeof each) {
+            std::memcpy(&each, data, sizeof each);
         }
     });
+    return each > 0 ? static_cast<std::size_t>(each) : 0;
 }
 
 /// Writes where a datagram is to leave from. 0 where that is left to the system.
@@ -139,6 +145,23 @@ inline std::size_t write_control(udp_control& to, const datagram_source& from, b
         std::copy(raw.begin(), raw.end(), info.ipi6_addr.s6_addr);
     }
     return put(IPPROTO_IPV6, IPV6_PKTINFO, info);
+}
+
+/// Tells the kernel to cut what it is given into datagrams of `each` bytes (UDP_SEGMENT).
+inline std::size_t write_segment_size(udp_control& to, std::size_t each) noexcept {
+    auto* header = reinterpret_cast<cmsghdr*>(to.bytes.data());
+    const auto size = static_cast<std::uint16_t>(each);
+    header->cmsg_level = SOL_UDP;
+    header->cmsg_type = UDP_SEGMENT;
+    header->cmsg_len = CMSG_LEN(sizeof size);
+    std::memcpy(CMSG_DATA(header), &size, sizeof size);
+    return CMSG_SPACE(sizeof size);
+}
+
+/// Whether it was the cutting that the kernel refused: datagrams larger than the path takes whole, an
+/// interface that computes no checksums (udp_send_skb in net/ipv4/udp.c), a kernel that knows nothing of it.
+inline bool cannot_cut(int number) noexcept {
+    return number == EINVAL || number == EIO || number == EMSGSIZE || number == EOPNOTSUPP;
 }
 
 enum class error_report { none, icmp, other };
@@ -190,26 +213,58 @@ struct udp_headers {
     std::array<sockaddr_in6, most> names{};
     std::array<udp_control, most> controls{};
 
-    /// Fills message `i`.
-    void prepare(std::size_t i, const void* bytes, std::size_t size, std::size_t name_size,
+    /// Fills message `i` with the pieces from `first` on.
+    void prepare(std::size_t i, std::size_t first, std::size_t count, std::size_t name_size,
                  std::size_t control_size) noexcept {
-        pieces[i] = {const_cast<void*>(bytes), size};
         msghdr& m = messages[i].msg_hdr;
         m = {};
         m.msg_name = &names[i];
         m.msg_namelen = static_cast<socklen_t>(name_size);
-        m.msg_iov = &pieces[i];
-        m.msg_iovlen = 1;
+        m.msg_iov = &pieces[first];
+        m.msg_iovlen = count;
         m.msg_control = control_size != 0 ? &controls[i] : nullptr;
         m.msg_controllen = control_size;
     }
 };
 
+/// What one call of the system has brought, and what of that is still to be given out: the kernel may have
+/// joined datagrams of one sender and one size.
 struct udp_batch_room {
-    explicit udp_batch_room(std::size_t each)
-        : bytes(new char[each * udp_headers::most]) {} // untouched: what is never used takes no memory
+    explicit udp_batch_room(std::size_t size_of_each)
+        : each(size_of_each), bytes(new char[each * udp_headers::most]) {
+    } // untouched: what is never used takes no memory
+
+    /// Fills the headers for a call that receives.
+    void prepare(std::size_t count) noexcept {
+        for (std::size_t i = 0; i < count; ++i) {
+            headers.pieces[i] = {bytes.get() + i * each, each};
+            headers.prepare(i, i, 1, sizeof(sockaddr_in6), sizeof(udp_control));
+        }
+    }
+    bool empty() const noexcept { return next == arrived; }
+    /// The next datagram of what has arrived.
+    datagram take() noexcept {
+        datagram& whole = joined[next];
+        datagram d = whole;
+        if (segment[next] != 0 && segment[next] < whole.size) {
+            d.size = segment[next];
+            d.bytes = whole.bytes.substr(0, d.size);
+            whole.size -= d.size;
+            whole.bytes.remove_prefix(d.size);
+            whole.lost_before = 0;
+        } else {
+            ++next;
+        }
+        return d;
+    }
+
+    std::size_t each;
     udp_headers headers;
-    std::array<datagram, udp_headers::most> datagrams{};
+    std::array<datagram, udp_headers::most> datagrams{}; // what the caller gets
+    std::array<datagram, udp_headers::most> joined{};    // what the system gave
+    std::array<std::size_t, udp_headers::most> segment{};
+    std::size_t next = 0, arrived = 0;
+    std::uint32_t lost = 0; // before datagrams that were refused
     std::unique_ptr<char[]> bytes;
 };
 

@@ -113,6 +113,10 @@ inline result<void> udp_socket_state::configure(bound& b) {
             failed = udp_error(errno, std::string(what) + ' ' + std::to_string(value));
     };
     set(SOL_SOCKET, SO_RXQ_OVFL, 1, "SO_RXQ_OVFL");
+    if (options.receive_offload) {
+        const int on = 1; // an older kernel does without
+        ::setsockopt(b.fd, SOL_UDP, UDP_GRO, &on, sizeof on);
+    }
     if (b.v4) {
         set(IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO");
         // Or it would get the groups that other programs of this machine have joined.
@@ -207,10 +211,20 @@ udp_socket_state::outcome udp_socket_state::take(error& why, Receive receive) {
 }
 
 inline udp_socket_state::outcome udp_socket_state::take_one(error& why) {
-    return take(why, [this](bound& b, error& e) { return receive_one(b, e); });
+    if (room && !room->empty()) { // of a batch, or of a datagram that was several
+        const outcome o = give_out(1);
+        if (o != outcome::again) return o;
+    }
+    return take(why, [this](bound& b, error& e) {
+        return options.receive_offload ? receive_several(b, e, 1) : receive_one(b, e);
+    });
 }
 inline udp_socket_state::outcome udp_socket_state::take_batch(error& why) {
-    return take(why, [this](bound& b, error& e) { return receive_batch(b, e); });
+    if (room && !room->empty()) {
+        const outcome o = give_out(udp_headers::most);
+        if (o != outcome::again) return o;
+    }
+    return take(why, [this](bound& b, error& e) { return receive_several(b, e, udp_headers::most); });
 }
 
 /// Whether any socket may have something now.
@@ -271,34 +285,53 @@ inline udp_socket_state::outcome udp_socket_state::receive_one(bound& b, error& 
     return outcome::something;
 }
 
-inline udp_socket_state::outcome udp_socket_state::receive_batch(bound& b, error& why) {
-    if (!room) room = std::make_unique<udp_batch_room>(options.max_datagram);
+inline udp_socket_state::outcome udp_socket_state::receive_several(bound& b, error& why, unsigned most) {
+    if (!room) {
+        constexpr std::size_t whole = 65535; // what several joined ones need
+        room = std::make_unique<udp_batch_room>(options.receive_offload ? whole : options.max_datagram);
+    }
     udp_headers& h = room->headers;
-    for (std::size_t i = 0; i < udp_headers::most; ++i)
-        h.prepare(i, room->bytes.get() + i * options.max_datagram, options.max_datagram, sizeof(sockaddr_in6),
-                  sizeof(udp_control));
-    batch_size = 0;
-    const int n = ::recvmmsg(b.fd, h.messages.data(), udp_headers::most, MSG_DONTWAIT | MSG_TRUNC, nullptr);
+    room->prepare(most);
+    const int n = ::recvmmsg(b.fd, h.messages.data(), most, MSG_DONTWAIT | MSG_TRUNC, nullptr);
     if (n < 0) return receive_failed(b, why);
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
+    room->next = 0;
+    room->arrived = static_cast<std::size_t>(n);
+    for (std::size_t i = 0; i < room->arrived; ++i) {
         mmsghdr& m = h.messages[i];
-        datagram d;
+        datagram& d = room->joined[i];
+        d = {};
         d.size = m.msg_len;
-        d.bytes = {static_cast<const char*>(h.pieces[i].iov_base), std::min(d.size, options.max_datagram)};
-        d.truncated = d.size > d.bytes.size();
+        d.bytes = {static_cast<const char*>(h.pieces[i].iov_base), std::min(d.size, room->each)};
         d.sender = endpoint_of(&h.names[i], m.msg_hdr.msg_namelen);
         d.local_port = b.where.port();
         std::uint32_t dropped = b.lost;
-        read_control(m.msg_hdr, d, dropped);
-        if (!accepts(d)) continue;
+        room->segment[i] = read_control(m.msg_hdr, d, dropped);
         d.lost_before = dropped - std::exchange(b.lost, dropped);
+    }
+    return give_out(most);
+}
+
+/// Gives out at most so many of what has arrived, without those that nobody wants: one goes to `one`, several
+/// to the batch.
+inline udp_socket_state::outcome udp_socket_state::give_out(std::size_t most) {
+    std::size_t kept = 0;
+    while (kept < most && !room->empty()) {
+        datagram d = room->take();
+        d.bytes = d.bytes.substr(0, options.max_datagram);
+        d.truncated = d.size > d.bytes.size();
+        d.lost_before += std::exchange(room->lost, 0);
+        if (!accepts(d)) {
+            room->lost = d.lost_before; // the next one tells
+            continue;
+        }
         counts.truncated += d.truncated;
         room->datagrams[kept++] = d;
     }
     counts.received += kept;
     batch_size = kept;
-    return kept == 0 ? outcome::again : outcome::something;
+    if (kept == 0) return outcome::again;
+    if (most == 1) one = room->datagrams.front();
+    return outcome::something;
 }
 
 inline bool udp_socket_state::accepts(const datagram& d) noexcept {
@@ -543,31 +576,58 @@ inline awaitable<result<void>> udp_socket_state::send(pointer s, datagram_source
     }
 }
 
+/// Datagrams to one receiver that follow each other and have one size (the last may be smaller) go to the
+/// kernel as one, which it cuts where they leave (UDP_SEGMENT, Linux 4.18): most of what a datagram costs is
+/// then paid once.
 inline result<std::size_t> udp_socket_state::send_some(std::size_t index,
                                                        std::span<const outgoing_datagram> all) {
     if (!out) out = std::make_unique<udp_headers>();
     bound& b = sockets[index];
-    std::size_t n = 0;
-    for (; n < all.size() && n < udp_headers::most; ++n) {
-        const auto its = choose({}, all[n].to, all[n].bytes.size());
-        if (!its || *its != index) break;
-        udp_endpoint target(normalised(all[n].to.address()), all[n].to.port());
-        if (target.address().is_v4() && b.v6)
-            target.address(
-                boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, target.address().to_v4()));
-        std::memcpy(&out->names[n], target.data(), target.size());
-        out->prepare(n, all[n].bytes.data(), all[n].bytes.size(), target.size(), 0);
-    }
+    constexpr std::size_t most_bytes = 65000; // of all that are cut from one
     for (int tries = 4;;) {
-        const int sent =
-            ::sendmmsg(b.fd, out->messages.data(), static_cast<unsigned>(n), MSG_DONTWAIT | MSG_NOSIGNAL);
+        std::size_t messages = 0, taken = 0;
+        while (taken < all.size() && taken < udp_headers::most) {
+            const outgoing_datagram& d = all[taken];
+            const auto its = choose({}, d.to, d.bytes.size());
+            if (!its || *its != index) break;
+            const std::size_t each = d.bytes.size(), first = taken;
+            std::size_t sum = 0;
+            bool more = true;
+            while (more) {
+                out->pieces[taken] = {const_cast<char*>(all[taken].bytes.data()), all[taken].bytes.size()};
+                sum += all[taken].bytes.size();
+                more = all[taken].bytes.size() == each && each != 0 && each <= most_segment;
+                ++taken;
+                more = more && taken < all.size() && taken < udp_headers::most && all[taken].to == d.to &&
+                       !all[taken].bytes.empty() && all[taken].bytes.size() <= each &&
+                       sum + all[taken].bytes.size() <= most_bytes;
+            }
+            udp_endpoint target(normalised(d.to.address()), d.to.port());
+            if (target.address().is_v4() && b.v6)
+                target.address(
+                    boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, target.address().to_v4()));
+            std::memcpy(&out->names[messages], target.data(), target.size());
+            const bool several = taken - first > 1;
+            out->prepare(messages, first, taken - first, target.size(),
+                         several ? write_segment_size(out->controls[messages], each) : 0);
+            out_count[messages++] = static_cast<std::uint8_t>(taken - first);
+        }
+        const int sent = ::sendmmsg(b.fd, out->messages.data(), static_cast<unsigned>(messages),
+                                    MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent >= 0) {
-            counts.sent += static_cast<unsigned>(sent);
-            return static_cast<std::size_t>(sent);
+            std::size_t datagrams = 0;
+            for (int i = 0; i < sent; ++i) datagrams += out_count[static_cast<std::size_t>(i)];
+            counts.sent += datagrams;
+            return datagrams;
         }
         const int number = errno;
         if (number == EINTR) continue;
         if (number == EAGAIN) return errc::would_block;
+        if (out_count.front() > 1 && cannot_cut(number)) {
+            // Too large for this path, or for the interface's driver: cut by us from now on.
+            most_segment = number == EIO ? 0 : out->pieces.front().iov_len - 1;
+            continue;
+        }
         const bool earlier = --tries > 0 && asks_errors && is_passing(number) && drain_errors(b) != 0;
         if (!is_open()) return cause;
         if (!earlier) return udp_error(number, "to " + to_string(all.front().to));

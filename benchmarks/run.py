@@ -39,11 +39,11 @@ COLORS = {"bare": "#8a8f98", "callbacks": "#5b8db8", "coroutines": "#c9a24b", "p
 class Row:
     """One server in one of its modes. `program`: one of its own for this workload."""
 
-    def __init__(self, server, mode, note="", program=None):
+    def __init__(self, server, mode, note="", program=None, name=None):
         self.server, self.mode = server, mode
         self.program = program or SERVERS[server][0]
         self.key = server if not note else f"{server}.{mode}"
-        self.name = SERVERS[server][1] + (f", {note}" if note else "")
+        self.name = name or SERVERS[server][1] + (f", {note}" if note else "")
 
 
 def rows(mode):
@@ -69,8 +69,10 @@ WORKLOADS = [
     Workload("churn", "connect, one message, close; 4 at a time", ["churn"], rows("echo"), unit="connection",
              by_cpu=True),
     Workload("datagrams", "datagrams of 64 bytes, 64 under way, 1 socket", ["datagrams"],
-             [Row("bare", "recvmmsg", program="bare_udp"), Row("bare", "recvmsg", "recvmsg", program="bare_udp"),
-              Row("callbacks", "callbacks", program="asio_udp"), Row("coroutines", "coroutines", program="asio_udp"),
+             [Row("bare", "recvmmsg", program="bare_udp", name="bare recvmmsg loop"),
+              Row("bare", "recvmsg", "recvmsg", program="bare_udp", name="bare recvmsg loop"),
+              Row("callbacks", "callbacks", program="asio_udp"),
+              Row("coroutines", "coroutines", program="asio_udp", name="Asio, coroutines"),
               Row("portunus", "batches", "batches", program="portunus_udp"),
               Row("portunus", "try_receive", "try_receive", program="portunus_udp"),
               Row("portunus", "reply", "receive and reply", program="portunus_udp")], unit="datagram"),

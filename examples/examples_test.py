@@ -8,6 +8,7 @@
 import json
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -83,6 +84,16 @@ def read_all(peer):
         if not more:
             return data.decode()
         data += more
+
+
+def udp_peer(host="127.0.0.1", group_by=None):
+    """A socket for datagrams at a free port; multicasts of it leave by the interface with that address."""
+    peer = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    peer.settimeout(PATIENCE)
+    peer.bind((host, 0))
+    if group_by:
+        peer.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(group_by))
+    return peer
 
 
 def run(name, *arguments):
@@ -387,6 +398,92 @@ class Examples(unittest.TestCase):
                 peer.close()
             server.ask_to_stop()
             self.assertEqual(server.end()[0], 0)
+
+    def test_udp_echo_answers_from_where_it_was_asked_and_counts(self):
+        # It joins on every interface that can do multicast, and wants one: UP and MULTICAST are 0x1001.
+        flags = [int(file.read_text(), 16) for file in pathlib.Path("/sys/class/net").glob("*/flags")]
+        group = ["239.231.7.21"] if any(each & 0x1001 == 0x1001 for each in flags) else []
+        with Server("udp_echo", "0", *group) as server:
+            port = server.ports[0]
+            with udp_peer() as peer, udp_peer("::1") as peer6, udp_peer(group_by="127.0.0.1") as to_group:
+                for host in "127.0.0.1", "127.0.0.5":
+                    peer.sendto(b"hello " + host.encode(), (host, port))
+                    self.assertEqual(peer.recvfrom(100), (b"hello " + host.encode(), (host, port)))
+                peer.sendto(b"", ("127.0.0.1", port))
+                self.assertEqual(peer.recvfrom(100)[0], b"")
+                peer6.sendto(b"six", ("::1", port))
+                self.assertEqual(peer6.recvfrom(100)[0], b"six")
+                to_group.sendto(b"everybody", (group[0] if group else "127.0.0.1", port))
+                self.assertEqual(to_group.recvfrom(100)[0], b"everybody")
+            server.ask_to_stop()
+            status, out, _ = server.end()
+            self.assertEqual(status, 0)
+            self.assertIn("5 received, 5 sent, 0 refused, 0 lost", out)
+
+    def test_discovery_finds_who_answers_and_says_where(self):
+        with Server("discovery", "answer", "kitchen", "0") as server:
+            port = str(server.ports[0])
+            status, out, _ = run("discovery", "ask", port, "1", "lo")
+            self.assertEqual(status, 0)
+            self.assertRegex(out, rf"^kitchen is at [\d.]+:{port} on lo\n$")
+            server.ask_to_stop()
+            self.assertEqual(server.end()[0], 0)
+        # A device that is no example: it answers twice, and with something else before.
+        with udp_peer("0.0.0.0") as device:
+
+            def answer():
+                text, sender = device.recvfrom(100)
+                for reply in b"nonsense", b"here bath", b"here cellar":
+                    device.sendto(reply if text == b"who is there?" else b"here a fault", sender)
+
+            answering = threading.Thread(target=answer, daemon=True)
+            answering.start()
+            status, out, _ = run("discovery", "ask", str(device.getsockname()[1]), "9", "lo")  # two seconds
+            answering.join(PATIENCE)
+        self.assertEqual((status, re.findall(r"(?m)^(\w+) is at", out)), (0, ["bath", "cellar"]))
+        self.assertEqual(run("discovery")[0], 2)
+
+    def test_multicast_says_and_listens_on_the_interface_that_is_named(self):
+        group = "239.231.7.22"
+        with Server("multicast", "listen", group, "lo", "0", ports=0) as first:
+            first.wait_for("listening to")
+            port = re.search(r"port (\d+)", first.seen)[1]
+            with Server("multicast", "listen", group, "lo", port, ports=0) as second:
+                second.wait_for("listening to")
+                self.assertEqual(run("multicast", "say", group, "lo", port, "hello", "everybody")[0], 0)
+                first.wait_for("says: hello everybody")
+                second.wait_for("says: hello everybody")
+                with udp_peer(group_by="127.0.0.1") as stranger:
+                    stranger.sendto(b"from Python", (group, int(port)))
+                    first.wait_for(f"127.0.0.1:{stranger.getsockname()[1]} says: from Python")
+                if shutil.which("socat"):
+                    where = f"UDP-DATAGRAM:{group}:{port},ip-multicast-if=127.0.0.1"
+                    subprocess.run(["socat", "-u", "-", where], input=b"from socat", timeout=PATIENCE, check=True)
+                    second.wait_for("says: from socat")
+                second.ask_to_stop()
+                self.assertEqual(second.end()[0], 0)
+            first.ask_to_stop()
+            self.assertEqual(first.end()[0], 0)
+        status, _, log = run("multicast", "listen", group, "no-such-if", "0")
+        self.assertEqual(status, 2)
+        self.assertIn("no-such-if", log)
+
+    def test_shared_port_gives_each_what_it_asked_for_and_the_slow_one_alone_loses(self):
+        with Server("shared_port", "0", "239.231.7.23") as server:
+            port = server.ports[0]
+            with udp_peer() as meter, udp_peer(group_by="127.0.0.1") as speaker:
+                meter.sendto(b"temp 21.5", ("127.0.0.1", port))
+                self.assertEqual(meter.recvfrom(100), (b"noted\n", ("127.0.0.1", port)))
+                speaker.sendto(b"news", ("239.231.7.23", port))
+                server.wait_for("a meter at 127.0.0.1:", "news of 4 bytes")
+                for n in range(20):
+                    meter.sendto(f"temp {n}".encode(), ("127.0.0.1", port))
+                    self.assertEqual(meter.recvfrom(100)[0], b"noted\n")  # this one misses none
+                server.wait_for("are missing")
+            server.ask_to_stop()
+            status, out, _ = server.end()
+            self.assertEqual(status, 0)
+            self.assertRegex(out, r"(?m)^22 received, 44 passed on, \d+ lost by the slow$")
 
 
 if __name__ == "__main__":

@@ -69,10 +69,14 @@
 #include <portunus/net/resolver.hpp>
 #include <portunus/net/serial_stream.hpp>
 #include <portunus/net/session_keys.hpp>
+#include <portunus/net/shared_datagram.hpp>
 #include <portunus/net/status.hpp>
 #include <portunus/net/tcp_listener.hpp>
 #include <portunus/net/tcp_stream.hpp>
+#include <portunus/net/udp_hub.hpp>
+#include <portunus/net/udp_interest.hpp>
 #include <portunus/net/udp_options.hpp>
+#include <portunus/net/udp_peer.hpp>
 #include <portunus/net/udp_socket.hpp>
 #include <portunus/net/urgent.hpp>
 

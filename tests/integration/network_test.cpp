@@ -5,6 +5,7 @@
 #include <portunus/net/interface_watch.hpp>
 #include <portunus/net/interfaces.hpp>
 #include <portunus/net/neighbours.hpp>
+#include <portunus/net/ping.hpp>
 
 #include "support/catch.hpp"
 #include "support/child_process.hpp"
@@ -28,6 +29,7 @@
 
 using namespace portunus_tests;
 using portunus::address_scope;
+using portunus::errc;
 using portunus::error;
 using portunus::find_interface;
 using portunus::interface_event;
@@ -453,6 +455,39 @@ TEST_CASE("a child process inside a namespace has its network, and nothing is le
         CHECK_THROWS_AS(net.ip(net.near(), {"link", "set", "nosuch0", "up"}), std::runtime_error);
     }
     CHECK(network_pair::run({"ip", "netns", "list"}).find(names) == std::string::npos);
+}
+
+// questions that nobody answers
+// ----------------------------------------------------------------------------------------------
+
+TEST_CASE("ping: a limit without an answer, and a cancellation, end the wait and leave nothing armed") {
+    if (const auto why = network_pair::missing(); !why.empty()) PORTUNUS_SKIP(why);
+    const bool cancel = GENERATE(false, true);
+    const bool six = GENERATE(false, true);
+    const network_pair net;
+    // Its hardware address is nobody's: the question leaves, and no answer comes.
+    const char* const nobody = six ? "fd00:231::77" : "10.231.0.77";
+    net.ip(net.near(), {"neigh", "add", nobody, "lladdr", "02:00:00:00:00:77", "dev", "near0"});
+    network_pair::inside(net.near(), [&] {
+        world w;
+        auto asked = w.start(portunus::ping(address(nobody), {.limit = 3s}));
+        w.pass(2999ms);
+        REQUIRE_FALSE(asked.done());
+        CHECK(w.time.armed() == 1);
+        if (cancel)
+            asked.cancel();
+        else
+            w.pass(1ms);
+        w.run();
+        const error failed = error_of(asked.get());
+        if (cancel)
+            CHECK(failed == errc::canceled);
+        else {
+            CHECK(failed == errc::connect_timeout);
+            CHECK(failed.detail() == std::string(nobody) + " did not answer within 3000 ms");
+        }
+        CHECK(w.time.armed() == 0);
+    });
 }
 
 // socket activation

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -102,11 +103,19 @@ std::string received(world& w, device& d, std::size_t size) {
     return got;
 }
 
-/// Fills the line until nothing more fits.
+/// Fills the line until nothing more fits, and stays so: what was written moves on into the device's buffer
+/// by a worker of the kernel, which may make room once more.
 std::size_t fill(serial_stream& port) {
     const std::string block(4096, 'x');
     std::size_t all = 0;
-    while (const auto n = port.try_write_some(asio::buffer(block))) all += *n;
+    for (int still_full = 0; still_full < 10;) {
+        ++still_full;
+        while (const auto n = port.try_write_some(asio::buffer(block))) {
+            all += *n;
+            still_full = 0;
+        }
+        std::this_thread::sleep_for(5ms);
+    }
     return all;
 }
 

@@ -73,6 +73,13 @@ class memberships {
 
     bool has(const membership& m) const { return std::find(all_.begin(), all_.end(), m) != all_.end(); }
 
+    /// Whether what comes to a group by an interface is for us.
+    bool hears(const boost::asio::ip::address& group, std::uint32_t interface) const noexcept {
+        return std::any_of(all_.begin(), all_.end(), [&](const membership& m) {
+            return m.group == group && (m.interface == 0 || m.interface == interface);
+        });
+    }
+
     std::vector<membership> of(const boost::asio::ip::address& group) const {
         std::vector<membership> found;
         for (const membership& m : all_)

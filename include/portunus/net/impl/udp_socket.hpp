@@ -205,6 +205,7 @@ udp_socket_state::outcome udp_socket_state::take(error& why, Receive receive) {
             continue;
         }
         const outcome o = receive(*turns, why);
+        if (o == outcome::something && !is_open()) continue; // a callback ended it, and its buffer may go
         if (o != outcome::again) return o;
     }
     return outcome::again;
@@ -335,6 +336,8 @@ inline udp_socket_state::outcome udp_socket_state::give_out(std::size_t most) {
 }
 
 inline bool udp_socket_state::accepts(const datagram& d) noexcept {
+    // For IPv6 the kernel asks whether the group was joined, and not on which interface.
+    if (d.to_multicast && d.local.is_v6() && !groups.hears(d.local, d.interface)) return false;
     bool welcome = !d.to_broadcast || options.receive_broadcasts;
     if (welcome) {
         connection_attempt attempt{d.sender.address(), d.sender.port(), d.local, d.local_port};

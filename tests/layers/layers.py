@@ -50,6 +50,11 @@ UMBRELLA = "portunus.hpp"
 UNDER_UMBRELLA = {"core", "framing", "policy", "net"}
 VERSION = "version.hpp"
 
+# What compiles the library separately: src.hpp includes the parts under src/, each .ipp file is in exactly one of them,
+# and nobody else includes any of these.
+SOURCE = "src.hpp"
+PARTS = "src"
+
 # What each Boost library, or other dependency, is allowed in: prefix of the include -> (rooms, other headers, reason).
 DEPENDENCIES = [
     ("boost/json", {"json", "channel"}, (), "Boost.JSON belongs to json and channel"),
@@ -104,8 +109,19 @@ def line_of(text, position):
 
 
 def belongs_to(name):
-    """The header that an impl/ header holds the long bodies of: net/impl/tcp_stream.hpp -> net/tcp_stream.hpp."""
-    return name.replace("/impl/", "/", 1) if "/impl/" in name else None
+    """The headers that a file in impl/ completes: net/impl/a.hpp -> net/a.hpp; net/impl/a.ipp -> these two."""
+    if "/impl/" not in name:
+        return set()
+    owner = name.replace("/impl/", "/", 1)
+    if not name.endswith(".ipp"):
+        return {owner}
+    return {owner[:-len("ipp")] + "hpp", name[:-len("ipp")] + "hpp"}
+
+
+def completed_by(name):
+    """The .ipp files that may stand at the end of this header: net/a.hpp and net/impl/a.hpp -> net/impl/a.ipp."""
+    room, _, file = name.rpartition("/")
+    return {f"{room}/impl/{file}".replace("/impl/impl/", "/impl/").replace(".hpp", ".ipp")}
 
 
 class Header:
@@ -157,11 +173,13 @@ def check(root):
     for header in headers.values():
         say = lambda line, rule, text, header=header: breaches.append((header.shown, line, rule, text))
 
+        if header.name == SOURCE or header.room == PARTS:
+            continue
         if header.room and header.room not in ROOMS:
             say(1, "room", f"'{header.room}' is no room of the house: add it to the table of layers.py")
             continue
         if not header.room and header.name not in (UMBRELLA, VERSION):
-            say(1, "room", f"only {UMBRELLA} and {VERSION} stand outside the rooms")
+            say(1, "room", f"only {UMBRELLA}, {SOURCE} and {VERSION} stand outside the rooms")
             continue
         check_own_includes(header, headers, say)
         check_dependencies(header, say)
@@ -170,6 +188,7 @@ def check(root):
 
     breaches.extend(cycles(headers))
     breaches.extend(left_in_the_rain(headers))
+    breaches.extend(left_uncompiled(headers))
     return sorted(breaches), len(headers)
 
 
@@ -184,7 +203,11 @@ def check_own_includes(header, headers, say):
         other = headers[target]
         if target == VERSION:
             continue
-        if target == UMBRELLA:
+        if target == SOURCE or other.room == PARTS:
+            say(line, "source", f"<portunus/{target}> is for source files: no header includes it")
+        elif target.endswith(".ipp") and target not in completed_by(header.name):
+            say(line, "source", f"<portunus/{target}> is included by the header that it belongs to and by {PARTS}/ alone")
+        elif target == UMBRELLA:
             say(line, "umbrella", "no header includes the umbrella: whoever includes one header would pay for all")
         elif other.room == "testing" and header.room != "testing":
             say(line, "testing", f"the library never includes its test kit (<portunus/{target}>)")
@@ -270,6 +293,27 @@ def left_in_the_rain(headers):
     return found
 
 
+def left_uncompiled(headers):
+    """What src.hpp and its parts do not compile, or compile twice."""
+    found = []
+    say = lambda name, line, text: found.append((headers[name].shown, line, "source", text))
+    parts = sorted(name for name, header in headers.items() if header.room == PARTS)
+    for part in parts:
+        for line, target in headers[part].own:
+            if target not in headers:
+                say(part, line, f"<portunus/{target}> does not exist")
+    for name in sorted(headers):
+        if not name.endswith(".ipp"):
+            continue
+        count = sum(target == name for part in parts for _, target in headers[part].own)
+        if count != 1:
+            say(name, 1, f"stands in {count} files of {PARTS}/: it has to be in one")
+    for part in parts:
+        if SOURCE not in headers or part not in [target for _, target in headers[SOURCE].own]:
+            say(part, 1, f"is not included by {SOURCE}")
+    return found
+
+
 def cycles(headers):
     """The circles of headers that include each other, each at the include that closes it."""
     found, state, stack = [], {}, []
@@ -278,8 +322,8 @@ def cycles(headers):
         state[name] = "open"
         stack.append(name)
         for line, target in headers[name].own:
-            # A header and its impl/ are one thing in two files: each includes the other, so that both compile alone.
-            if target not in headers or belongs_to(name) == target:
+            # A header and its impl/ are one thing in several files that include each other, so that all compile alone.
+            if target not in headers or target in belongs_to(name):
                 continue
             if state.get(target) == "open":
                 circle = stack[stack.index(target):] + [target]

@@ -16,7 +16,11 @@ GOOD = {
     "version.hpp": "#define PORTUNUS_VERSION_MAJOR 0\n",
     "portunus.hpp": "#include <portunus/version.hpp>\n#include <portunus/net/tcp_stream.hpp>\n"
     "#include <portunus/policy/address_rule.hpp>\n#include <portunus/framing/quiet_time.hpp>\n",
-    "core/error.hpp": "#include <boost/asio/error.hpp>\n#include <boost/system/error_code.hpp>\n#include <string>\n",
+    "core/error.hpp": "#include <boost/asio/error.hpp>\n#include <boost/system/error_code.hpp>\n#include <string>\n"
+    "#include <portunus/core/impl/error.ipp>\n",
+    "core/impl/error.ipp": "#include <portunus/core/error.hpp>\n",
+    "src.hpp": "#include <portunus/src/core.hpp>\n",
+    "src/core.hpp": "#include <portunus/core/impl/error.ipp>\n",
     "core/awaitable.hpp": "#include <boost/asio/awaitable.hpp>\n#include <boost/config.hpp>\n",
     "framing/line.hpp": "#include <portunus/core/error.hpp>\n#include <cstring>\n",
     "policy/address_rule.hpp": "#include <portunus/core/error.hpp>\n"
@@ -171,6 +175,34 @@ class Layers(unittest.TestCase):
         tree["core/impl/a.hpp"] += "#include <portunus/core/b.hpp>\n"
         tree["core/b.hpp"] = "#include <portunus/core/a.hpp>\n"
         self.assertEqual(run(tree), [("core/b.hpp", 1, "cycle")])
+
+    def test_a_header_its_impl_and_its_bodies_may_include_each_other(self):
+        tree = {
+            "core/a.hpp": "#include <portunus/core/impl/a.hpp>\n",
+            "core/impl/a.hpp": "#include <portunus/core/a.hpp>\n#include <portunus/core/impl/a.ipp>\n",
+            "core/impl/a.ipp": "#include <portunus/core/impl/a.hpp>\n",
+            "src.hpp": "#include <portunus/src/core.hpp>\n",
+            "src/core.hpp": "#include <portunus/core/impl/a.ipp>\n",
+        }
+        self.assertEqual(run(tree), [])
+        tree["core/impl/a.ipp"] += "#include <portunus/core/b.hpp>\n"
+        tree["core/b.hpp"] = "#include <portunus/core/a.hpp>\n"
+        self.assertEqual([rule for _, _, rule in run(tree)], ["cycle"])
+
+    def test_bodies_are_included_by_the_header_they_belong_to_and_by_nobody_else(self):
+        self.assert_refused("net/x.hpp", "\n#include <portunus/core/impl/error.ipp>\n", (2, "source"))
+
+    def test_bodies_are_compiled_by_exactly_one_part(self):
+        self.assertEqual(run({**without_umbrella(GOOD), "src/core.hpp": "\n"}), [("core/impl/error.ipp", 1, "source")])
+        twice = {"src.hpp": GOOD["src.hpp"] + "#include <portunus/src/more.hpp>\n", "src/more.hpp": GOOD["src/core.hpp"]}
+        self.assertEqual(run({**without_umbrella(GOOD), **twice}), [("core/impl/error.ipp", 1, "source")])
+
+    def test_a_part_is_included_by_src_hpp(self):
+        self.assert_refused("src/more.hpp", "\n", (1, "source"))
+
+    def test_no_header_includes_what_is_for_source_files(self):
+        self.assert_refused("net/x.hpp", "#include <portunus/src.hpp>\n", (1, "source"))
+        self.assert_refused("net/x.hpp", "#include <portunus/src/core.hpp>\n", (1, "source"))
 
     def test_a_new_room_has_to_be_entered_in_the_table(self):
         self.assert_refused("gadgets/lamp.hpp", "\n", (1, "room"))

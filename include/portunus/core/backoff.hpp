@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <ostream>
 #include <random>
-#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -79,14 +78,7 @@ class backoff {
     duration failed(time_point now) { return failed(now, next_bits()); }
 
     /// The same with 64 random bits of the caller's.
-    duration failed(time_point now, std::uint64_t bits) {
-        if (connected_ && now - since_ >= options_.stable) reset();
-        connected_ = false;
-        const duration delay = spread(std::chrono::duration_cast<duration>(ceiling_), options_.spread, bits);
-        ceiling_ = std::min<milliseconds>(ceiling_ * options_.factor, options_.cap);
-        if (attempts_ != UINT32_MAX) ++attempts_;
-        return delay;
-    }
+    duration failed(time_point now, std::uint64_t bits);
 
     /// A try succeeded: there is a connection since `now`. Forgets nothing yet; whether the connection was
     /// worth anything is known when it is lost.
@@ -132,27 +124,9 @@ class backoff {
 
     /// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014): eight
     /// bytes of state where the standard's generators take up to 5000, and delays need no better chance.
-    std::uint64_t next_bits() noexcept {
-        std::uint64_t z = state_ += 0x9e3779b97f4a7c15U;
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-        z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-        return z ^ z >> 31;
-    }
+    std::uint64_t next_bits() noexcept;
 
-    static const backoff_options& checked(const backoff_options& o) {
-        using namespace std::chrono_literals;
-        const auto refuse = [](const std::string& what, const std::string& allowed) {
-            throw failure(error(errc::invalid_option, what + "; allowed: " + allowed));
-        };
-        const auto ms = [](std::chrono::milliseconds d) { return std::to_string(d.count()) + " ms"; };
-        if (o.cap < 1ms || o.cap > 24h) refuse("cap = " + ms(o.cap), "1 ms to 86400000 ms");
-        if (o.first < 1ms || o.first > o.cap)
-            refuse("first = " + ms(o.first), "1 ms to the cap, " + ms(o.cap));
-        if (!(o.factor >= 1.0 && o.factor <= 100.0))
-            refuse("factor = " + std::to_string(o.factor), "1 to 100");
-        if (o.stable < 0ms || o.stable > 24h) refuse("stable = " + ms(o.stable), "0 ms to 86400000 ms");
-        return o;
-    }
+    static const backoff_options& checked(const backoff_options& o);
 
     backoff_options options_;
     std::uint64_t state_;
@@ -163,5 +137,9 @@ class backoff {
 };
 
 } // namespace portunus
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/core/impl/backoff.ipp>
+#endif
 
 #endif

@@ -188,16 +188,6 @@ inline void deadline::arm_coarse(steady_clock::duration after) {
     s.link_coarse(*this);
 }
 
-inline void deadline::arm_at(steady_clock::time_point when) {
-    deadline_service& s = *service_;
-    if (s.down_) return;
-    if (mode_ == mode::off) ++s.armed_;
-    unlink();
-    mode_ = mode::precise;
-    when_ = when;
-    s.link_precise(*this);
-}
-
 inline void deadline::disarm() noexcept {
     if (mode_ == mode::off) return;
     unlink();
@@ -206,114 +196,10 @@ inline void deadline::disarm() noexcept {
     mode_ = mode::off;
 }
 
-inline void deadline_service::link_coarse(deadline& d) {
-    const std::uint32_t last = swept_ + slots - 1;
-    d.coarse_.slot_tick = d.coarse_.due < last ? d.coarse_.due : last;
-    wheel_[d.coarse_.slot_tick % slots].push_back(d);
-}
-
-inline void deadline_service::link_precise(deadline& d) {
-    // Equal limits are armed in order of time, so the place is nearly always at the end.
-    deadline* after = precise_.back();
-    while (after && after->when_ > d.when_) after = precise_.before(*after);
-    precise_.insert_after(after, d);
-    if (precise_.front() == &d && !manual_) run_precise_timer();
-}
-
-inline void deadline_service::unlinked_precise() noexcept {
-    // A limit that comes and goes with every message costs no timer operation; but a timer with nothing to
-    // watch must not keep the context alive for long.
-    if (precise_.front() || !precise_running_ || precise_timer_->expiry() - steady_clock::now() <= tick)
-        return;
-    precise_running_ = false;
-    precise_timer_->cancel();
-}
-
-inline void deadline_service::sweep_coarse(steady_clock::time_point now) {
-    const std::uint32_t present = tick_of(now);
-    while (swept_ != present) {
-        ++swept_;
-        // Taken out first: what expires may arm itself, or others, into the slot that is being swept.
-        list due;
-        due.splice(wheel_[swept_ % slots]);
-        while (deadline* d = due.pop_front()) {
-            if (d->coarse_.due <= swept_)
-                d->expire();
-            else
-                link_coarse(*d);
-        }
-    }
-}
-
-inline void deadline_service::sweep_precise(steady_clock::time_point now) {
-    // Taken out first: what expires may arm itself again for now, and must then wait for the next sweep.
-    list due;
-    while (precise_.front() && precise_.front()->when_ <= now) due.push_back(*precise_.pop_front());
-    while (deadline* d = due.pop_front()) d->expire();
-}
-
-inline void deadline_service::advance(steady_clock::duration by) {
-    manual_now_ += by;
-    sweep_precise(manual_now_);
-    if (!exact_) sweep_coarse(manual_now_);
-}
-
-inline boost::asio::io_context& deadline_service::context_of_timers() {
-    return static_cast<boost::asio::io_context&>(context());
-}
-
-inline void deadline_service::run_coarse_timer() {
-    if (!coarse_timer_) coarse_timer_.emplace(context_of_timers());
-    coarse_running_ = true;
-    coarse_timer_->expires_after(tick);
-    coarse_timer_->async_wait([this](const boost::system::error_code& ec) {
-        if (ec || down_) return;
-        struct again { // also when a function throws: the other limits go on
-            deadline_service& self;
-            ~again() {
-                self.coarse_running_ = false;
-                if (self.armed_ != 0 && !self.down_) self.run_coarse_timer();
-            }
-        } next{*this};
-        // Where the loop stood still (a handler that blocked, a stopped process), that time counts against
-        // nobody, least of all against limits that were armed during it.
-        const steady_clock::time_point present = steady_clock::now();
-        if (const std::uint32_t reached = tick_of(present); reached > swept_ + 2)
-            origin_ += tick * (reached - swept_ - 1);
-        sweep_coarse(present);
-    });
-}
-
-inline void deadline_service::run_precise_timer() {
-    if (!precise_timer_) precise_timer_.emplace(context_of_timers());
-    precise_running_ = true;
-    precise_timer_->expires_at(precise_.front()->when_);
-    precise_timer_->async_wait([this](const boost::system::error_code& ec) {
-        if (ec || down_) return;
-        precise_running_ = false;
-        struct again {
-            deadline_service& self;
-            ~again() {
-                if (self.precise_.front() && !self.precise_running_ && !self.down_) self.run_precise_timer();
-            }
-        } next{*this};
-        sweep_precise(steady_clock::now());
-    });
-}
-
-inline void deadline_service::shutdown() {
-    down_ = true;
-    coarse_timer_.reset();
-    precise_timer_.reset();
-    // A deadline may outlive the context with the handle it belongs to: let go of it, so that it lets go of
-    // us.
-    const auto let_go = [](list& l) {
-        while (deadline* d = l.pop_front()) d->mode_ = deadline::mode::off;
-    };
-    for (list& slot : wheel_) let_go(slot);
-    let_go(precise_);
-}
-
 } // namespace portunus
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/core/impl/deadline.ipp>
+#endif
 
 #endif

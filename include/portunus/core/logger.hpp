@@ -76,34 +76,16 @@ class logger {
         : to_(std::make_shared<const sink>(std::move(to))), threshold_(threshold) {}
 
     /// A logger that drops everything.
-    static logger silent() {
-        logger none;
-        none.threshold_ = log_level::off;
-        return none;
-    }
+    static logger silent();
 
     /// Ask before building an expensive text.
     bool enabled(log_level level) const noexcept { return level >= threshold_; }
 
     void operator()(log_level level, std::string_view text,
-                    std::initializer_list<log_field> fields = {}) const {
-        if (!enabled(level)) return;
-        const std::span<const log_field> view(fields.begin(), fields.size());
-        if (to_)
-            (*to_)(level, text, view);
-        else
-            write_to_stderr(level, text, view);
-    }
+                    std::initializer_list<log_field> fields = {}) const;
 
     /// The default sink: one line, `portunus warning: text name=value name=value`.
-    static void write_to_stderr(log_level level, std::string_view text, std::span<const log_field> fields) {
-        std::string line = "portunus ";
-        line.append(to_string(level)).append(": ").append(text);
-        for (const log_field& field : fields)
-            line.append(" ").append(field.name()).append("=").append(field.value());
-        line += '\n';
-        std::fwrite(line.data(), 1, line.size(), stderr); // one call, so that lines of threads do not mix
-    }
+    static void write_to_stderr(log_level level, std::string_view text, std::span<const log_field> fields);
 
   private:
     std::shared_ptr<const sink> to_;
@@ -111,5 +93,9 @@ class logger {
 };
 
 } // namespace portunus
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/core/impl/logger.ipp>
+#endif
 
 #endif

@@ -172,6 +172,8 @@ inline std::string to_prometheus(const metrics_snapshot& values, std::string_vie
 
 } // namespace portunus
 
-#include <portunus/core/impl/metrics.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/core/impl/metrics.ipp>
+#endif
 
 #endif

@@ -132,6 +132,8 @@ class runtime {
 
 } // namespace portunus
 
-#include <portunus/core/impl/runtime.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/core/impl/runtime.ipp>
+#endif
 
 #endif

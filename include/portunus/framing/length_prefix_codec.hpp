@@ -195,6 +195,8 @@ inline length_prefix_codec packet_4(std::size_t max_frame = default_max_frame) {
 
 } // namespace portunus
 
-#include <portunus/framing/impl/length_prefix_codec.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/framing/impl/length_prefix_codec.ipp>
+#endif
 
 #endif

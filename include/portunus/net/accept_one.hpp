@@ -113,6 +113,8 @@ awaitable<result<accepted>> accept_one(const boost::asio::ip::tcp::endpoint& whe
 
 } // namespace portunus
 
-#include <portunus/net/impl/accept_one.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/impl/accept_one.ipp>
+#endif
 
 #endif

@@ -146,8 +146,13 @@ std::optional<termination_reason> termination_of(close_reason why, int system = 
 std::optional<termination_reason> termination_of(close_reason why, const error& cause) noexcept;
 std::string_view to_string(termination_reason r) noexcept;
 
+static_assert(static_cast<int>(simple_state::active_closing) ==
+              static_cast<int>(connection_phase::active_closing));
+
 } // namespace portunus
 
-#include <portunus/net/impl/connection_state.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/impl/connection_state.ipp>
+#endif
 
 #endif

@@ -114,8 +114,12 @@ class serial_stream : public detail::descriptor_stream {
     explicit serial_stream(detail::descriptor_state::pointer s) noexcept : descriptor_stream(std::move(s)) {}
 };
 
+static_assert(byte_stream<serial_stream>);
+
 } // namespace portunus
 
-#include <portunus/net/impl/serial_stream.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/impl/serial_stream.ipp>
+#endif
 
 #endif

@@ -82,6 +82,8 @@ class session_keys {
 
 } // namespace portunus
 
-#include <portunus/net/impl/session_keys.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/impl/session_keys.ipp>
+#endif
 
 #endif

@@ -169,6 +169,8 @@ class udp_peer {
 
 } // namespace portunus
 
-#include <portunus/net/impl/udp_peer.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/impl/udp_peer.ipp>
+#endif
 
 #endif

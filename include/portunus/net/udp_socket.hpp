@@ -161,6 +161,8 @@ class udp_socket {
 
 } // namespace portunus
 
-#include <portunus/net/impl/udp_socket.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/impl/udp_socket.ipp>
+#endif
 
 #endif

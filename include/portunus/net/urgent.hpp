@@ -119,6 +119,8 @@ class urgent_reader {
 
 } // namespace portunus
 
-#include <portunus/net/impl/urgent.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/impl/urgent.ipp>
+#endif
 
 #endif

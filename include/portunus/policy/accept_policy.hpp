@@ -145,16 +145,7 @@ class accept_policy {
     accept_policy controlled_by(const master_switch& sw) && noexcept { return std::move(controlled_by(sw)); }
 
     /// Decides about one peer. Allocates nothing, except to keep what a throwing predicate said.
-    verdict decide(const connection_attempt& attempt) const noexcept {
-        verdict answer;
-        answer.refuse_with = mode_;
-        const finding found = find(attempt, &answer.text);
-        answer.accepted = found.accepted;
-        answer.why = found.why;
-        answer.count = found.rule;
-        if (found.why == decided_by::rule) answer.text = text_of(found.rule);
-        return answer;
-    }
+    verdict decide(const connection_attempt& attempt) const noexcept;
 
     /// The bare answer, for those who ask a thousand times a second and need no reason (each datagram).
     bool allows(const connection_attempt& attempt) const noexcept { return find(attempt, nullptr).accepted; }
@@ -178,17 +169,7 @@ class accept_policy {
         bool complete; ///< there are no others, and `allows_rest` is the default; else: ask the policy
         bool allows_rest;
     };
-    address_part addresses_alone() const {
-        address_part part{{}, true, allow_by_default_};
-        for (const auto& rule : rules_) {
-            const auto bounds = rule->from.addresses();
-            // a packet tells its link, but not as the number that a rule names
-            part.complete = rule->on.all() && !rule->applies && bounds.first.scope == 0;
-            if (!part.complete) break;
-            part.rules.push_back({rule->allows, rule->from});
-        }
-        return part;
-    }
+    address_part addresses_alone() const;
 
     /// How many rules there are.
     std::size_t size() const noexcept { return rules_.size(); }
@@ -244,6 +225,8 @@ class accept_policy {
 
 } // namespace portunus
 
-#include <portunus/policy/impl/accept_policy.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/policy/impl/accept_policy.ipp>
+#endif
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef PORTUNUS_POLICY_ADDRESS_RULE_HPP
 #define PORTUNUS_POLICY_ADDRESS_RULE_HPP
 
+#include <portunus/core/detail/config.hpp>
 #include <portunus/core/error.hpp>
 #include <portunus/core/result.hpp>
 #include <portunus/policy/detail/flat_address.hpp>
@@ -104,12 +105,7 @@ class address_rule {
     }
 
     /// For those who ask many rules about one peer: the address is converted once.
-    bool matches(const policy_detail::flat_address& peer, std::uint16_t port) const noexcept {
-        if (!ports_.contains(port)) return false;
-        if (form_ == form::any) return true;
-        if (peer.is_v6 != first_.is_v6 || (first_.scope != 0 && peer.scope != first_.scope)) return false;
-        return first_.bits <= peer.bits && peer.bits <= last_.bits;
-    }
+    bool matches(const policy_detail::flat_address& peer, std::uint16_t port) const noexcept;
 
   private:
     enum class form : std::uint8_t { any, single, prefix, range };
@@ -126,8 +122,12 @@ class address_rule {
     port_range ports_{};
 };
 
+PORTUNUS_DECL std::string to_string(const address_rule& rule);
+
 } // namespace portunus
 
-#include <portunus/policy/impl/address_rule.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/policy/impl/address_rule.ipp>
+#endif
 
 #endif

@@ -2,9 +2,9 @@
 #ifndef PORTUNUS_POLICY_INTERFACE_LIST_HPP
 #define PORTUNUS_POLICY_INTERFACE_LIST_HPP
 
+#include <portunus/core/detail/config.hpp>
 #include <portunus/core/error.hpp>
 #include <portunus/core/result.hpp>
-#include <portunus/policy/detail/text.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -12,7 +12,6 @@
 #include <ostream>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace portunus {
@@ -63,23 +62,13 @@ class interface_list {
     friend bool operator==(const interface_list&, const interface_list&) = default;
 
   private:
-    static std::string joined(std::initializer_list<std::string_view> names) {
-        std::string all;
-        const char* comma = "";
-        for (const std::string_view name : names) all.append(std::exchange(comma, ",")).append(name);
-        return all;
-    }
+    static std::string joined(std::initializer_list<std::string_view> names);
 
     std::vector<std::string> names_;
 };
 
 /// "eth0,wlan0": what `parse` reads back as an equal list. Empty where all are meant.
-inline std::string to_string(const interface_list& list) {
-    std::string text;
-    const char* comma = "";
-    for (const std::string& name : list) text.append(std::exchange(comma, ",")).append(name);
-    return text;
-}
+PORTUNUS_DECL std::string to_string(const interface_list& list);
 
 inline std::ostream& operator<<(std::ostream& out, const interface_list& list) {
     return out << to_string(list);
@@ -103,34 +92,10 @@ constexpr std::string_view wrong_with_interface_name(std::string_view name) noex
 
 } // namespace policy_detail
 
-inline result<interface_list> interface_list::parse(std::string_view text) {
-    namespace detail = policy_detail;
-    constexpr std::string_view allowed =
-        "names of interfaces separated by commas (\"eth0,wlan0\"), or nothing for all";
-    const std::string_view whole = detail::trimmed(text);
-    interface_list list;
-    if (whole.empty()) return list;
-    error wrong;
-    detail::for_each_part(whole, [&](std::string_view part, std::size_t number) {
-        std::string_view where = part;
-        std::string problem(detail::wrong_with_interface_name(part));
-        if (part.empty()) {
-            where = whole;
-            problem = "has nothing as its part " + std::to_string(number);
-        } else if (!list.all() && list.matches(part)) {
-            problem = "is named twice";
-        }
-        if (problem.empty()) {
-            list.names_.emplace_back(part);
-            return true;
-        }
-        wrong = error(errc::invalid_option, detail::complaint(whole, where, problem, allowed));
-        return false;
-    });
-    if (wrong.code().failed()) return wrong;
-    return list;
-}
-
 } // namespace portunus
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/policy/impl/interface_list.ipp>
+#endif
 
 #endif

@@ -2,11 +2,11 @@
 #ifndef PORTUNUS_POLICY_PORT_LIST_HPP
 #define PORTUNUS_POLICY_PORT_LIST_HPP
 
+#include <portunus/core/detail/config.hpp>
 #include <portunus/core/error.hpp>
 #include <portunus/core/result.hpp>
 #include <portunus/policy/port_range.hpp>
 
-#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -113,12 +113,7 @@ class port_list {
         return count;
     }
 
-    bool contains(std::uint16_t port) const noexcept {
-        const auto after =
-            std::upper_bound(ranges_.begin(), ranges_.end(), port,
-                             [](std::uint16_t p, const port_range& r) { return p < r.first(); });
-        return after != ranges_.begin() && std::prev(after)->contains(port);
-    }
+    bool contains(std::uint16_t port) const noexcept;
 
     /// The ranges, sorted; between two of them lies at least one port that is not in the list.
     std::span<const port_range> ranges() const noexcept { return ranges_; }
@@ -147,12 +142,7 @@ class port_list {
 };
 
 /// "1001,2000-2005": what `parse` reads back as an equal list. Empty for a list without ports.
-inline std::string to_string(const port_list& list) {
-    std::string text;
-    for (const port_range& range : list.ranges())
-        text.append(text.empty() ? "" : ",").append(to_string(range));
-    return text;
-}
+PORTUNUS_DECL std::string to_string(const port_list& list);
 
 inline std::ostream& operator<<(std::ostream& out, const port_list& list) {
     return out << to_string(list);
@@ -165,63 +155,10 @@ inline constexpr std::string_view ports_allowed =
 
 } // namespace policy_detail
 
-inline result<port_list> port_list::parse(std::string_view text) {
-    namespace detail = policy_detail;
-    const std::string_view whole = detail::trimmed(text);
-    if (whole.empty())
-        return error(errc::invalid_port,
-                     detail::complaint(whole, whole, "names no port", detail::ports_allowed));
-    std::vector<port_range> ranges;
-    error wrong;
-    detail::for_each_part(whole, [&](std::string_view part, std::size_t number) {
-        auto reading = detail::read_range(part);
-        if (part.empty()) {
-            reading.where = whole;
-            reading.problem = "has nothing as its part " + std::to_string(number);
-        }
-        if (!reading.problem.empty()) {
-            wrong = error(errc::invalid_port,
-                          detail::complaint(whole, reading.where, reading.problem, detail::ports_allowed));
-            return false;
-        }
-        ranges.push_back(reading.range);
-        return true;
-    });
-    if (wrong.code().failed()) return wrong;
-    return from_ranges(std::move(ranges), whole);
-}
-
-/// `text` is quoted in errors; empty when the ports came as numbers.
-inline result<port_list> port_list::from_ranges(std::vector<port_range> ranges, std::string_view text) {
-    const auto refuse = [text](const std::string& problem) {
-        std::string detail = text.empty() ? std::string() : policy_detail::quoted(text) + ": ";
-        return error(errc::invalid_port,
-                     detail.append(problem).append("; allowed: ").append(policy_detail::ports_allowed));
-    };
-    for (const port_range& range : ranges) {
-        if (range.first() != 0) continue;
-        if (range.last() != 0)
-            return refuse(std::to_string(range.first()) + "-" + std::to_string(range.last()) +
-                          " begins with 0");
-        if (ranges.size() != 1) return refuse("0 stands beside other ports");
-    }
-    std::sort(ranges.begin(), ranges.end(), [](const port_range& a, const port_range& b) {
-        return a.first() != b.first() ? a.first() < b.first() : a.last() < b.last();
-    });
-    port_list list;
-    for (std::size_t i = 0; i < ranges.size(); ++i) {
-        const port_range& range = ranges[i];
-        if (i != 0 && range == ranges[i - 1]) return refuse(to_string(range) + " is named twice");
-        if (i != 0 && range.first() <= ranges[i - 1].last())
-            return refuse(to_string(ranges[i - 1]) + " and " + to_string(range) + " overlap");
-        if (!list.ranges_.empty() && list.ranges_.back().last() + 1 == range.first())
-            list.ranges_.back() = port_range(list.ranges_.back().first(), range.last());
-        else
-            list.ranges_.push_back(range);
-    }
-    return list;
-}
-
 } // namespace portunus
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/policy/impl/port_list.ipp>
+#endif
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef PORTUNUS_POLICY_REPLACE_POLICY_HPP
 #define PORTUNUS_POLICY_REPLACE_POLICY_HPP
 
+#include <portunus/core/detail/config.hpp>
 #include <portunus/core/error.hpp>
 #include <portunus/policy/address_rule.hpp>
 #include <portunus/policy/connection_attempt.hpp>
@@ -60,46 +61,19 @@ class replace_policy {
     bool never() const noexcept { return mode_ == replaces::nobody; }
 
     /// What the predicate throws comes out.
-    bool operator()(const connection_attempt& older, const connection_attempt& newer) const {
-        if (mode_ == replaces::nobody || older.local_port != newer.local_port ||
-            normalised(older.local) != normalised(newer.local))
-            return false;
-        switch (mode_) {
-        case replaces::same_address_and_port:
-            return older.port == newer.port && normalised(older.remote) == normalised(newer.remote);
-        case replaces::same_address:
-            return normalised(older.remote) == normalised(newer.remote);
-        case replaces::anybody:
-            return true;
-        case replaces::chosen:
-            return (*choose_)(older, newer);
-        case replaces::nobody:
-            break;
-        }
-        return false;
-    }
+    bool operator()(const connection_attempt& older, const connection_attempt& newer) const;
 
   private:
     replaces mode_;
     std::shared_ptr<const predicate> choose_;
 };
 
-inline std::string_view to_string(replaces r) noexcept {
-    switch (r) {
-    case replaces::nobody:
-        return "nobody";
-    case replaces::same_address_and_port:
-        return "same_address_and_port";
-    case replaces::same_address:
-        return "same_address";
-    case replaces::anybody:
-        return "anybody";
-    case replaces::chosen:
-        return "chosen";
-    }
-    return "unknown";
-}
+PORTUNUS_DECL std::string_view to_string(replaces r) noexcept;
 
 } // namespace portunus
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/policy/impl/replace_policy.ipp>
+#endif
 
 #endif

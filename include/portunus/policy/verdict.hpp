@@ -114,52 +114,17 @@ struct verdict {
 
     /// The refusal as an error with `reason()` as its detail: `errc::denied` from a policy,
     /// `errc::too_many_connections` and `errc::rate_exceeded` from admission. An empty error where accepted.
-    error to_error() const {
-        if (accepted) return {};
-        switch (why) {
-        case decided_by::total_cap:
-        case decided_by::address_cap:
-            return error(errc::too_many_connections, reason());
-        case decided_by::address_rate:
-            return error(errc::rate_exceeded, reason());
-        default:
-            return error(errc::denied, reason());
-        }
-    }
+    error to_error() const;
 };
-
-inline std::string verdict::reason() const {
-    const std::string outcome = accepted ? "accepted" : "refused";
-    const std::string about = text ? *text : std::string();
-    const std::string who = text ? *text : std::string("one address");
-    const std::string counted = std::to_string(count);
-    const std::string most = std::to_string(limit);
-    switch (why) {
-    case decided_by::rule:
-        return outcome + " by rule " + counted + (text ? " (" + about + ")" : "");
-    case decided_by::predicate:
-        return outcome + ": rule " + counted + " could not decide" + (text ? ": " + about : "");
-    case decided_by::fallback:
-        return outcome + ": no rule matched, and the policy " + (accepted ? "allows" : "denies") +
-               " by default";
-    case decided_by::master_switch:
-        return outcome + ": the master switch is off";
-    case decided_by::room:
-        return outcome + ": " + counted + " of " + most + " connections are open";
-    case decided_by::total_cap:
-        return outcome + ": " + counted + " of " + most + " connections are open";
-    case decided_by::address_cap:
-        return outcome + ": " + counted + " of " + most + " connections of " + who + " are open";
-    case decided_by::address_rate:
-        return outcome + ": " + who + " connects more often than " + counted + " times in " + most + " ms";
-    }
-    return outcome;
-}
 
 inline std::ostream& operator<<(std::ostream& out, const verdict& v) {
     return out << v.reason();
 }
 
 } // namespace portunus
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/policy/impl/verdict.ipp>
+#endif
 
 #endif

@@ -113,6 +113,8 @@ memory_stream_pair make_memory_stream_pair(const boost::asio::any_io_executor& e
 
 } // namespace portunus::testing
 
-#include <portunus/testing/impl/memory_stream.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/testing/impl/memory_stream.ipp>
+#endif
 
 #endif

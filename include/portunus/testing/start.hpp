@@ -3,18 +3,16 @@
 #define PORTUNUS_TESTING_START_HPP
 
 #include <portunus/core/awaitable.hpp>
+#include <portunus/core/detail/config.hpp>
 #include <portunus/core/detail/event.hpp>
 #include <portunus/testing/detail/run_service.hpp>
 #include <portunus/testing/test_failure.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/dispatch.hpp>
-#include <boost/asio/post.hpp>
 
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -22,6 +20,31 @@
 #include <variant>
 
 namespace portunus::testing {
+
+namespace detail {
+
+/// What a started coroutine and its handle share, whatever its value is.
+struct started_state : thrown_in_background {
+    explicit started_state(const boost::asio::any_io_executor& e) : executor(e), ended(e) {}
+    boost::asio::any_io_executor executor;
+    portunus::detail::event ended;
+    boost::asio::cancellation_signal signal;
+    bool done = false;
+};
+
+/// Runs `body`, which keeps its value by itself, to its end.
+PORTUNUS_DECL void start(std::shared_ptr<started_state> s, awaitable<void> body);
+PORTUNUS_DECL void cancel(const std::shared_ptr<started_state>& s);
+/// Completes when the coroutine has ended.
+PORTUNUS_DECL awaitable<void> wait_for(std::shared_ptr<started_state> s);
+
+/// Asio's `co_spawn`, instantiated once for all tests: `ended` is called with what the coroutine threw, if
+/// anything.
+PORTUNUS_DECL void spawn(const boost::asio::any_io_executor& executor, awaitable<void> body,
+                         const boost::asio::cancellation_slot& slot,
+                         std::function<void(std::exception_ptr)> ended);
+
+} // namespace detail
 
 /// A coroutine that runs beside the test's body, so that the body can look at it while it waits:
 ///
@@ -52,25 +75,15 @@ class started {
 
     /// Cancels the coroutine as a task group would: its present wait ends, its next ones give
     /// `errc::canceled`.
-    void cancel() {
-        // Inside of the context's run: elsewhere Asio 1.81 keeps a pointer into the coroutine until the
-        // context runs again, and it may end before that.
-        boost::asio::dispatch(state_->executor, [s = state_] {
-            if (!s->done) s->signal.emit(boost::asio::cancellation_type::terminal);
-        });
-    }
+    void cancel() { detail::cancel(state_); }
 
   private:
     template <class U>
     friend started<U> start(const boost::asio::any_io_executor& executor, awaitable<U> body);
 
-    struct state : detail::thrown_in_background {
-        explicit state(const boost::asio::any_io_executor& e) : executor(e), ended(e) {}
-        boost::asio::any_io_executor executor;
-        portunus::detail::event ended;
-        boost::asio::cancellation_signal signal;
+    struct state : detail::started_state {
+        using started_state::started_state;
         std::optional<stored> value;
-        bool done = false;
     };
     using pointer = std::shared_ptr<state>;
 
@@ -89,38 +102,18 @@ class started {
     }
 
     static awaitable<T> wait_for(pointer s) {
-        co_await boost::asio::this_coro::throw_if_cancelled(false);
-        const auto asked = co_await boost::asio::this_coro::cancellation_state;
-        while (!s->done) {
-            if (portunus::detail::stop_asked(asked)) throw test_failure("join(): the caller was cancelled");
-            co_await s->ended.wait_op();
-        }
+        co_await detail::wait_for(s);
         co_return take(*s);
     }
 
     static awaitable<void> run(pointer s, awaitable<T> body) {
-        // As in a task group: without these a cancellation before the first wait would throw from nowhere.
-        co_await boost::asio::this_coro::throw_if_cancelled(false);
-        co_await boost::asio::this_coro::reset_cancellation_state(
-            boost::asio::enable_terminal_cancellation());
-        co_await boost::asio::post(boost::asio::deferred);
-        const auto executor = co_await boost::asio::this_coro::executor;
-        auto& service = detail::run_service::of(executor);
-        const detail::wait_note note(service, "started coroutines");
-        try {
-            if constexpr (std::is_void_v<T>) {
-                co_await std::move(body);
-                s->value.emplace();
-            } else {
-                T value = co_await std::move(body);
-                s->value.emplace(std::move(value));
-            }
-        } catch (...) {
-            s->exception = std::current_exception();
+        if constexpr (std::is_void_v<T>) {
+            co_await std::move(body);
+            s->value.emplace();
+        } else {
+            T value = co_await std::move(body);
+            s->value.emplace(std::move(value));
         }
-        s->done = true;
-        if (s->exception) service.note(s);
-        s->ended.notify();
     }
 
     pointer state_;
@@ -130,12 +123,14 @@ class started {
 template <class T>
 [[nodiscard]] started<T> start(const boost::asio::any_io_executor& executor, awaitable<T> body) {
     auto state = std::make_shared<typename started<T>::state>(executor);
-    auto slot = state->signal.slot();
-    boost::asio::co_spawn(executor, started<T>::run(state, std::move(body)),
-                          boost::asio::bind_cancellation_slot(slot, [state](const std::exception_ptr&) {}));
+    detail::start(state, started<T>::run(state, std::move(body)));
     return started<T>(std::move(state));
 }
 
 } // namespace portunus::testing
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/testing/impl/start.ipp>
+#endif
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef PORTUNUS_CORE_DETAIL_PROMETHEUS_HPP
 #define PORTUNUS_CORE_DETAIL_PROMETHEUS_HPP
 
+#include <portunus/core/detail/config.hpp>
 #include <portunus/core/error.hpp>
 
 #include <cstdint>
@@ -29,49 +30,19 @@ constexpr bool is_prometheus_name(std::string_view name, bool colons) noexcept {
 }
 
 /// Appends `name="value"`, with a comma where something stands before it.
-inline void append_label(std::string& labels, std::string_view name, std::string_view value) {
-    if (name == "reason") refuse_label(name, "set by the library");
-    if (!is_prometheus_name(name, false) || name.substr(0, 2) == "__")
-        refuse_label(name, "not a label's name");
-    if (!labels.empty()) labels += ',';
-    labels.append(name).append("=\"");
-    for (const char c : value) {
-        if (c == '\n')
-            labels += "\\n";
-        else if (c == '\\' || c == '"')
-            (labels += '\\') += c;
-        else
-            labels += c;
-    }
-    labels += '"';
-}
+PORTUNUS_DECL void append_label(std::string& labels, std::string_view name, std::string_view value);
 
 /// Puts the lines of the text format together.
 class prometheus_text {
   public:
-    explicit prometheus_text(std::string_view prefix) : prefix_(prefix) {
-        if (!is_prometheus_name(prefix, true))
-            throw failure(
-                error(errc::invalid_option,
-                      "prefix \"" + prefix_ +
-                          "\"; allowed: letters, digits, underscores and colons, not beginning with a "
-                          "digit"));
-        prefix_ += '_';
-    }
+    explicit prometheus_text(std::string_view prefix);
 
     void describe(std::string_view name, std::string_view type, std::string_view help) {
         text_.append("# HELP ").append(prefix_).append(name).append(" ").append(help).append("\n# TYPE ");
         text_.append(prefix_).append(name).append(" ").append(type).append("\n");
     }
 
-    void sample(std::string_view name, std::string_view labels, std::string_view label, std::uint64_t value) {
-        text_.append(prefix_).append(name);
-        if (!labels.empty() || !label.empty()) {
-            text_.append("{").append(labels);
-            text_.append(!labels.empty() && !label.empty() ? "," : "").append(label).append("}");
-        }
-        text_.append(" ").append(std::to_string(value)).append("\n");
-    }
+    void sample(std::string_view name, std::string_view labels, std::string_view label, std::uint64_t value);
 
     std::string take() && { return std::move(text_); }
 
@@ -81,5 +52,9 @@ class prometheus_text {
 };
 
 } // namespace portunus::detail
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/core/detail/impl/prometheus.ipp>
+#endif
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef PORTUNUS_FRAMING_DETAIL_CODEC_TEXT_HPP
 #define PORTUNUS_FRAMING_DETAIL_CODEC_TEXT_HPP
 
+#include <portunus/core/detail/config.hpp>
 #include <portunus/core/error.hpp>
 #include <portunus/framing/codec.hpp>
 
@@ -33,28 +34,10 @@ std::string text(const Pieces&... pieces) {
 }
 
 /// `0x4A 'J'`, or `0x00` when it is not printable.
-inline std::string name_of_byte(unsigned char byte) {
-    constexpr char digits[] = "0123456789ABCDEF";
-    std::string name = "0x";
-    name += digits[byte >> 4];
-    name += digits[byte & 15];
-    if (byte > 0x20 && byte < 0x7F) name.append(" '").append(1, static_cast<char>(byte)).append("'");
-    return name;
-}
+PORTUNUS_DECL std::string name_of_byte(unsigned char byte);
 
 /// The text in quotes, what is not printable as \xNN, and no more than its first 64 bytes.
-inline std::string quoted(std::string_view text) {
-    constexpr char digits[] = "0123456789ABCDEF";
-    std::string all = "\"";
-    for (const char c : text.substr(0, 64)) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20 && byte < 0x7F && c != '"' && c != '\\')
-            all += c;
-        else
-            all.append("\\x").append(1, digits[byte >> 4]).append(1, digits[byte & 15]);
-    }
-    return all.append(text.size() > 64 ? "\"..." : "\"");
-}
+PORTUNUS_DECL std::string quoted(std::string_view text);
 
 /// So large a limit that sums of it with headers, or its double, stay within std::size_t.
 inline constexpr std::size_t largest_max_frame = std::numeric_limits<std::size_t>::max() / 8;
@@ -101,5 +84,9 @@ constexpr decode_step step_failed(std::size_t consumed) noexcept {
 }
 
 } // namespace portunus::detail
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/framing/detail/impl/codec_text.ipp>
+#endif
 
 #endif

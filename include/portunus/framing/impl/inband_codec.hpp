@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <string>
 #include <string_view>
 
 namespace portunus {
@@ -80,37 +79,10 @@ inline bool inband_codec::encodable(char tag, std::string_view body) const noexc
     return tag != escape_ && body.size() < max_command_ && body.find(end_) == std::string_view::npos;
 }
 
-inline std::size_t inband_codec::encode_command(char tag, std::string_view body, char* out) const noexcept {
-    if (!encodable(tag, body)) return unencodable;
-    *out++ = escape_;
-    *out++ = tag;
-    detail::copy_bytes(out, body);
-    out[body.size()] = end_;
-    return body.size() + 3;
-}
-
-inline error inband_codec::command_failure(char tag, std::string_view body) const {
-    if (tag == escape_)
-        return error(errc::unencodable_payload,
-                     detail::text("the tag of a command is the escape ",
-                                  detail::name_of_byte(static_cast<unsigned char>(escape_)),
-                                  ", which would make it data"));
-    if (body.size() >= max_command_)
-        return error(errc::unencodable_payload,
-                     detail::text("command of ", body.size() + 1, " bytes with its end exceeds max_command ",
-                                  max_command_));
-    const std::size_t at = body.find(end_);
-    if (at == std::string_view::npos) return {};
-    return detail::payload_contains(body.size(), detail::name_of_byte(static_cast<unsigned char>(end_)), at);
-}
-
-inline result<std::string> inband_codec::command(char tag, std::string_view body) const {
-    std::string bytes(command_bound(body), '\0');
-    const std::size_t size = encode_command(tag, body, bytes.data());
-    if (size == unencodable) return command_failure(tag, body);
-    return bytes;
-}
-
 } // namespace portunus
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/framing/impl/inband_codec.ipp>
+#endif
 
 #endif

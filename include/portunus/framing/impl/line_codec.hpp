@@ -126,32 +126,10 @@ inline std::string_view line_codec::without_terminator(std::string_view payload)
     return payload;
 }
 
-inline error line_codec::encode_failure(std::string_view payload) const {
-    if (keep_) payload = without_terminator(payload);
-    if (payload.size() > max_frame_) return detail::payload_too_large(payload.size(), max_frame_);
-    std::size_t at = payload.npos;
-    std::string_view what = "LF";
-    switch (mode_) {
-    case line_mode::any:
-        at = payload.find_first_of("\r\n");
-        if (at != payload.npos && payload[at] == '\r') what = "CR";
-        break;
-    case line_mode::crlf_strict:
-        at = payload.find(what = "\r\n");
-        what = "CR LF";
-        break;
-    case line_mode::crlf:
-    case line_mode::lf:
-        at = payload.find('\n');
-        break;
-    case line_mode::nul:
-        at = payload.find('\0');
-        what = "NUL";
-        break;
-    }
-    return at == payload.npos ? error() : detail::payload_contains(payload.size(), what, at);
-}
-
 } // namespace portunus
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/framing/impl/line_codec.ipp>
+#endif
 
 #endif

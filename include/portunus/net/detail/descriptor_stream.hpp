@@ -15,12 +15,10 @@
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <utility>
 
@@ -43,13 +41,7 @@ class descriptor_state : public boost::intrusive_ref_counter<descriptor_state, b
 
     /// Takes over `d`, which must not block.
     descriptor_state(descriptor_type d, steady_clock::duration idle_limit_,
-                     steady_clock::duration write_limit_)
-        : context_bound(d.get_executor()), descriptor(std::move(d)), changed(descriptor->get_executor()),
-          idle(deadline_service::of(descriptor->get_executor()), this,
-               [](void* self) { static_cast<descriptor_state*>(self)->idle_too_long(); }),
-          idle_limit(idle_limit_), write_limit(write_limit_) {
-        touch();
-    }
+                     steady_clock::duration write_limit_);
     virtual ~descriptor_state() = default;
 
     // what kinds of descriptors differ in
@@ -75,12 +67,7 @@ class descriptor_state : public boost::intrusive_ref_counter<descriptor_state, b
         if (idle_limit > steady_clock::duration::zero()) idle.arm(idle_limit);
     }
     /// Whether bytes have left since this was asked last: then a slow line is neither idle nor stalled.
-    bool bytes_leave() noexcept {
-        const std::size_t now = unsent();
-        const bool fewer = now != 0 && (unsent_before == 0 || now < unsent_before);
-        unsent_before = now;
-        return fewer;
-    }
+    bool bytes_leave() noexcept;
     void idle_too_long() {
         if (bytes_leave()) return touch();
         fail_both(errc::idle_timeout);
@@ -89,32 +76,12 @@ class descriptor_state : public boost::intrusive_ref_counter<descriptor_state, b
     void end(close_reason why) noexcept {
         if (reason == close_reason::none) reason = why;
     }
-    void end(const error& failed) {
-        if (reason != close_reason::none) return;
-        reason = reason_of(failed);
-        cause = std::make_unique<const error>(failed);
-    }
-    void fail_both(errc why) {
-        if (obstacle == errc{}) obstacle = why;
-        end(error(obstacle));
-        wake();
-    }
-    void wake() noexcept {
-        changed.notify();
-        boost::system::error_code ignored;
-        if (descriptor) descriptor->cancel(ignored);
-    }
+    void end(const error& failed);
+    void fail_both(errc why);
+    void wake() noexcept;
     bool is_open() const noexcept { return descriptor && descriptor->is_open(); }
-    std::optional<error> blocked() const {
-        if (obstacle != errc{}) return error(obstacle);
-        if (!is_open()) return error(errc::not_connected);
-        return std::nullopt;
-    }
-    error broke(int number) {
-        const error e(boost::system::error_code(number, boost::system::system_category()));
-        end(e);
-        return e;
-    }
+    std::optional<error> blocked() const;
+    error broke(int number);
 
     result<std::size_t> receive(boost::asio::mutable_buffer into);
     /// What is read after `request_stop`.
@@ -130,11 +97,7 @@ class descriptor_state : public boost::intrusive_ref_counter<descriptor_state, b
     /// Reads and discards; whether the other side has ended.
     bool discard_input() noexcept;
 
-    static error second(direction d) {
-        return error(errc::operation_in_progress, d == direction::reading
-                                                      ? "another coroutine already reads from this stream"
-                                                      : "another coroutine already writes to this stream");
-    }
+    static error second(direction d);
     bool& busy(direction d) noexcept { return d == direction::reading ? reading : writing; }
     bool& canceled(direction d) noexcept { return d == direction::reading ? read_canceled : write_canceled; }
 
@@ -276,6 +239,8 @@ class descriptor_stream {
 
 } // namespace portunus::detail
 
-#include <portunus/net/detail/impl/descriptor_stream.hpp>
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/detail/impl/descriptor_stream.ipp>
+#endif
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef PORTUNUS_NET_DETAIL_NETLINK_SOCKET_HPP
 #define PORTUNUS_NET_DETAIL_NETLINK_SOCKET_HPP
 
+#include <portunus/core/detail/config.hpp>
 #include <portunus/core/error.hpp>
 #include <portunus/core/result.hpp>
 #include <portunus/net/detail/netlink.hpp>
@@ -24,26 +25,7 @@ inline error system_failure(int number, std::string detail) {
 /// Receives one datagram without waiting longer than the socket allows. The true size of the datagram, which
 /// may be more than the buffer holds, or -1 with errno. Datagrams of other processes are passed over: anybody
 /// may send to a netlink socket, and only the kernel is to be believed.
-inline ssize_t receive_from_kernel(int fd, std::span<unsigned char> into, int flags) {
-    for (;;) {
-        sockaddr_nl from{};
-        iovec part{into.data(), into.size()};
-        msghdr head{};
-        head.msg_name = &from;
-        head.msg_namelen = sizeof from;
-        head.msg_iov = &part;
-        head.msg_iovlen = 1;
-        const ssize_t n = ::recvmsg(fd, &head, flags | MSG_TRUNC);
-        if (n < 0 && errno == EINTR) continue;
-        const bool stranger =
-            n >= 0 && head.msg_namelen != 0 && from.nl_family == AF_NETLINK && from.nl_pid != 0;
-        if (!stranger) return n;
-        if ((flags & MSG_PEEK) != 0) { // it has to leave the queue
-            unsigned char byte = 0;
-            if (::recv(fd, &byte, 1, MSG_DONTWAIT) < 0 && errno != EINTR) return -1;
-        }
-    }
-}
+PORTUNUS_DECL ssize_t receive_from_kernel(int fd, std::span<unsigned char> into, int flags);
 
 /// A socket to ask the kernel about its network. Asking is immediate: the kernel writes (the first part of)
 /// its answer before it takes the question as sent. The limit is there all the same.
@@ -54,20 +36,7 @@ class netlink_socket {
     static constexpr timeval limit{2, 0};
 
     /// `groups`: the RTMGRP_... to hear news of.
-    static result<netlink_socket> open(std::uint32_t groups = 0) {
-        const int fd = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-        if (fd < 0) return system_failure(errno, "opening a netlink socket");
-        netlink_socket s(fd, 0);
-        sockaddr_nl name{};
-        name.nl_family = AF_NETLINK;
-        name.nl_groups = groups;
-        socklen_t size = sizeof name;
-        if (::bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
-            ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0)
-            return system_failure(errno, "binding a netlink socket");
-        s.port_ = name.nl_pid;
-        return s;
-    }
+    static result<netlink_socket> open(std::uint32_t groups = 0);
 
     /// For tests: something that answers like the kernel, which calls this end `port`.
     netlink_socket(int fd, std::uint32_t port) noexcept : fd_(fd), port_(port) {
@@ -123,24 +92,7 @@ class netlink_socket {
     bytes buffer_view() const noexcept { return {buffer_.data(), size_}; }
 
     /// The next datagram, whatever its size, into the buffer. 0 or the system's error.
-    int receive() {
-        if (buffer_.empty()) buffer_.resize(32 * 1024);
-        for (;;) {
-            const ssize_t n = receive_from_kernel(fd_, buffer_, MSG_PEEK);
-            if (n < 0) return errno;
-            if (n == 0) return ECONNRESET;
-            const auto size = static_cast<std::size_t>(n);
-            if (size > largest) return EMSGSIZE;
-            if (size > buffer_.size()) {
-                buffer_.resize(size);
-                continue;
-            }
-            const ssize_t taken = receive_from_kernel(fd_, buffer_, 0);
-            if (taken < 0) return errno;
-            size_ = static_cast<std::size_t>(taken);
-            return size_ > buffer_.size() ? EMSGSIZE : 0;
-        }
-    }
+    int receive();
 
     int fd_;
     std::uint32_t port_;
@@ -150,5 +102,9 @@ class netlink_socket {
 };
 
 } // namespace portunus::detail::netlink
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/detail/impl/netlink_socket.ipp>
+#endif
 
 #endif

@@ -2,33 +2,21 @@
 #ifndef PORTUNUS_NET_DETAIL_OPEN_FAILURE_HPP
 #define PORTUNUS_NET_DETAIL_OPEN_FAILURE_HPP
 
+#include <portunus/core/detail/config.hpp>
 #include <portunus/core/error.hpp>
 
-#include <cerrno>
 #include <string>
-#include <utility>
 
 namespace portunus::detail {
 
 /// The system's refusal to open an endpoint, in our terms. `where`: the endpoint as text; `interface`: the
 /// one that it was to be bound to, or empty.
-inline error open_failure(int number, std::string where, const std::string& interface) {
-    if (!interface.empty()) where += " on " + interface;
-    switch (number) {
-    case EADDRINUSE:
-        return error(errc::address_in_use, std::move(where));
-    case EADDRNOTAVAIL:
-        return error(errc::address_not_available, std::move(where));
-    case ENODEV:
-        return error(errc::no_such_interface, std::move(where));
-    case EACCES:
-    case EPERM:
-        return error(errc::port_requires_privilege, std::move(where));
-    default:
-        return error(boost::system::error_code(number, boost::system::system_category()), std::move(where));
-    }
-}
+PORTUNUS_DECL error open_failure(int number, std::string where, const std::string& interface);
 
 } // namespace portunus::detail
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/detail/impl/open_failure.ipp>
+#endif
 
 #endif

@@ -4,14 +4,9 @@
 
 #include <boost/asio/execution_context.hpp>
 
-#include <algorithm>
 #include <array>
-#include <climits>
 #include <cstddef>
 #include <utility>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace portunus::detail {
 
@@ -22,42 +17,16 @@ class splice_pipe {
     splice_pipe(splice_pipe&& o) noexcept
         : filled(std::exchange(o.filled, 0)), in_(std::exchange(o.in_, -1)), out_(std::exchange(o.out_, -1)),
           asked_(o.asked_) {}
-    splice_pipe& operator=(splice_pipe&& o) noexcept {
-        if (this != &o) {
-            close();
-            filled = std::exchange(o.filled, 0);
-            in_ = std::exchange(o.in_, -1);
-            out_ = std::exchange(o.out_, -1);
-            asked_ = o.asked_;
-        }
-        return *this;
-    }
+    splice_pipe& operator=(splice_pipe&& o) noexcept;
     ~splice_pipe() { close(); }
 
     /// False when the system has no descriptors, or no memory, left.
-    bool open(std::size_t size) noexcept {
-        int ends[2];
-        if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return false;
-        out_ = ends[0];
-        in_ = ends[1];
-        resize(size);
-        return true;
-    }
+    bool open(std::size_t size) noexcept;
     bool is_open() const noexcept { return in_ >= 0; }
 
     /// A larger or a smaller pipe; the system may say no, then it stays as it is.
-    void resize(std::size_t size) noexcept {
-        if (asked_ == size) return;
-        asked_ = size;
-        const auto bytes = static_cast<int>(std::min<std::size_t>(size, INT_MAX));
-        [[maybe_unused]] const int granted = ::fcntl(in_, F_SETPIPE_SZ, bytes);
-    }
-    void close() noexcept {
-        if (in_ < 0) return;
-        ::close(std::exchange(in_, -1));
-        ::close(std::exchange(out_, -1));
-        filled = 0;
-    }
+    void resize(std::size_t size) noexcept;
+    void close() noexcept;
 
     int in() const noexcept { return in_; }
     int out() const noexcept { return out_; }
@@ -80,16 +49,7 @@ class pipe_pool : public boost::asio::execution_context::service {
     explicit pipe_pool(boost::asio::execution_context& context) : service(context) {}
 
     /// A pipe of about `size` bytes; one that is not open when the system has none left.
-    splice_pipe take(std::size_t size) noexcept {
-        splice_pipe pipe;
-        if (count_ != 0) {
-            pipe = std::move(kept_[--count_]);
-            pipe.resize(size);
-        } else {
-            pipe.open(size);
-        }
-        return pipe;
-    }
+    splice_pipe take(std::size_t size) noexcept;
 
     /// Takes it back; only an empty one is of use to others.
     void give(splice_pipe&& pipe) noexcept {
@@ -108,5 +68,9 @@ class pipe_pool : public boost::asio::execution_context::service {
 };
 
 } // namespace portunus::detail
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/detail/impl/pipe_pool.ipp>
+#endif
 
 #endif

@@ -2,11 +2,7 @@
 #ifndef PORTUNUS_NET_DETAIL_SIGPIPE_BLOCK_HPP
 #define PORTUNUS_NET_DETAIL_SIGPIPE_BLOCK_HPP
 
-#include <cerrno>
 #include <csignal>
-#include <ctime>
-
-#include <pthread.h>
 
 namespace portunus::detail {
 
@@ -16,34 +12,16 @@ namespace portunus::detail {
 /// Two system calls; not for a scope in which a coroutine waits, which might go on on another thread.
 class sigpipe_block {
   public:
-    sigpipe_block() noexcept {
-        sigemptyset(&pipe_);
-        sigaddset(&pipe_, SIGPIPE);
-        ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-        blocked_before_ = sigismember(&before_, SIGPIPE) == 1;
-        if (blocked_before_) pending_before_ = pending();
-    }
+    sigpipe_block() noexcept;
     sigpipe_block(const sigpipe_block&) = delete;
     sigpipe_block& operator=(const sigpipe_block&) = delete;
-    ~sigpipe_block() {
-        if (raised_ && !pending_before_) {
-            const timespec at_once = {};
-            while (pending() && ::sigtimedwait(&pipe_, nullptr, &at_once) < 0 && errno == EINTR) {
-            }
-        }
-        if (!blocked_before_) ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-    }
+    ~sigpipe_block();
 
     /// A call gave EPIPE.
     void raised() noexcept { raised_ = true; }
 
   private:
-    static bool pending() noexcept {
-        sigset_t all;
-        sigemptyset(&all);
-        ::sigpending(&all);
-        return sigismember(&all, SIGPIPE) == 1;
-    }
+    static bool pending() noexcept;
 
     sigset_t pipe_;
     sigset_t before_;
@@ -53,5 +31,9 @@ class sigpipe_block {
 };
 
 } // namespace portunus::detail
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/detail/impl/sigpipe_block.ipp>
+#endif
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef PORTUNUS_NET_DETAIL_UDP_STATE_HPP
 #define PORTUNUS_NET_DETAIL_UDP_STATE_HPP
 
+#include <portunus/core/awaitable.hpp>
 #include <portunus/core/deadline.hpp>
 #include <portunus/core/detail/context_bound.hpp>
 #include <portunus/core/detail/event.hpp>
@@ -24,7 +25,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <net/if.h>
@@ -52,22 +52,13 @@ class udp_socket_state final : private context_bound {
         std::uint32_t lost = 0; // of the dropped ones, those that a datagram has told of
     };
 
-    udp_socket_state(const boost::asio::any_io_executor& e, udp_options o)
-        : context_bound(e), executor(e), options(std::move(o)) {
-        asks_errors = options.icmp_errors || options.on_icmp_error;
-        asks_interface = options.policy.asks_interface();
-    }
+    udp_socket_state(const boost::asio::any_io_executor& e, udp_options o);
 
     result<void> open();
     void end(errc why) noexcept;
     bool is_open() const noexcept { return opened && cause == errc{}; }
     /// Wakes whoever waits, so that it looks at its condition again.
-    void wake() noexcept {
-        boost::system::error_code ignored;
-        if (epoll) epoll->cancel(ignored);
-        for (bound& b : sockets)
-            if (b.descriptor) b.descriptor->cancel(ignored);
-    }
+    void wake() noexcept;
 
     // receiving
 
@@ -107,12 +98,7 @@ class udp_socket_state final : private context_bound {
     result<std::size_t> leave_all(const boost::asio::ip::address& group);
     result<void> set_multicast_hops(int hops);
 
-    udp_counters counters() const noexcept {
-        udp_counters now = counts;
-        for (const bound& b : sockets)
-            if (b.fd >= 0) now.overruns += dropped_at(b.fd);
-        return now;
-    }
+    udp_counters counters() const noexcept;
 
     boost::asio::any_io_executor executor;
     udp_options options;
@@ -171,6 +157,16 @@ class udp_socket_state final : private context_bound {
     } last_interface;
 };
 
+/// An operation on a handle that was moved from.
+template <class T>
+awaitable<result<T>> udp_gone() {
+    co_return errc::closed_locally;
+}
+
 } // namespace portunus::detail
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/detail/impl/udp_state.ipp>
+#endif
 
 #endif

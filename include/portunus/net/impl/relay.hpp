@@ -40,21 +40,12 @@ enum class relay_wait : std::uint8_t {
 /// What the two directions of a relay share, whatever their streams are.
 class relay_control {
   public:
-    relay_control(const boost::asio::any_io_executor& e, const relay_options& o)
-        : options(o), executor(e), changed(executor),
-          pipes(boost::asio::use_service<pipe_pool>(
-              boost::asio::query(executor, boost::asio::execution::context))),
-          idle(deadline_service::of(executor), this,
-               [](void* self) { static_cast<relay_control*>(self)->idle_too_long(); }) {}
+    relay_control(const boost::asio::any_io_executor& e, const relay_options& o);
     relay_control(const relay_control&) = delete;
     relay_control& operator=(const relay_control&) = delete;
 
     /// Bytes have moved.
-    void carried(std::uint64_t relay_totals::*direction, std::size_t n) {
-        totals.*direction += n;
-        publish();
-        touch();
-    }
+    void carried(std::uint64_t relay_totals::*direction, std::size_t n);
     void touch() {
         if (options.idle_limit > steady_clock::duration::zero()) idle.arm(options.idle_limit);
     }
@@ -63,29 +54,9 @@ class relay_control {
     }
 
     /// Ends both directions; the first cause counts.
-    void fail(const error& cause, std::string_view where) {
-        if (broken) return;
-        const auto add = [](std::string& text, std::string_view more) {
-            if (!text.empty() && !more.empty()) text += ' ';
-            text += more;
-        };
-        if (cause == errc::canceled) {
-            broken = cause;
-        } else {
-            std::string detail(cause.detail());
-            add(detail, where);
-            add(detail, "after " + std::to_string(totals.forth) + " bytes forth and " +
-                            std::to_string(totals.back) + " back");
-            broken = error(cause.code(), std::move(detail));
-        }
-        wake();
-    }
+    void fail(const error& cause, std::string_view where);
     /// Both streams deliver what has arrived, and then end.
-    void stop() {
-        if (std::exchange(totals.stopped, true)) return;
-        publish();
-        ask_to_stop();
-    }
+    void stop();
 
     relay_options options;
     boost::asio::any_io_executor executor;
@@ -419,5 +390,9 @@ awaitable<result<relay_totals>> relay(First first, Second second, const relay_op
 }
 
 } // namespace portunus
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/impl/relay.ipp>
+#endif
 
 #endif

@@ -4,19 +4,16 @@
 
 #include <portunus/net/resolver.hpp>
 
+#include <portunus/core/detail/config.hpp>
 #include <portunus/core/detail/event.hpp>
 #include <portunus/core/detail/intrusive_list.hpp>
 
-#include <boost/asio/error.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <cstring>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -25,7 +22,6 @@
 #include <utility>
 
 #include <netdb.h>
-#include <sys/socket.h>
 
 namespace portunus::detail {
 
@@ -37,26 +33,7 @@ inline std::string in_milliseconds(steady_clock::duration d) {
 
 /// Why `name` cannot be the name of a host; empty when it can. Underscores occur in names of services, and
 /// bytes above 127 in names that the system converts (IDNA).
-inline std::string flaw_of_name(std::string_view name) {
-    if (name.empty()) return "the name is empty";
-    if (name.ends_with('.')) name.remove_suffix(1); // the root, said explicitly
-    if (name.size() > 253)
-        return "the name has " + std::to_string(name.size()) + " bytes, more than the 253 that are possible";
-    std::size_t label = 0;
-    for (const char c : name) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (c == '.') {
-            if (label == 0) return "the name has an empty label";
-            label = 0;
-            continue;
-        }
-        if (byte <= ' ' || byte == 127 || c == '/' || c == ':' || c == '%' || c == '[' || c == ']' ||
-            c == '@' || c == ',')
-            return "the name contains a byte " + std::to_string(byte) + ", which no name has";
-        if (++label > 63) return "the name has a label of more than 63 bytes";
-    }
-    return label == 0 ? "the name has an empty label" : std::string();
-}
+PORTUNUS_DECL std::string flaw_of_name(std::string_view name);
 
 /// What is asked, and the answer. Plain values: it goes to a thread and comes back.
 struct name_question {
@@ -70,43 +47,11 @@ struct name_question {
     resolved_addresses found;
     std::string found_name;
 
-    void ask() {
-        if (name.empty())
-            ask_for_name();
-        else
-            ask_for_addresses();
-        if (failed == EAI_SYSTEM) number = errno;
-    }
+    void ask();
 
   private:
-    void ask_for_addresses() {
-        addrinfo hints = {};
-        hints.ai_family = family == address_family::v4   ? AF_INET
-                          : family == address_family::v6 ? AF_INET6
-                                                         : AF_UNSPEC;
-        hints.ai_socktype = SOCK_STREAM; // one entry an address, not one a protocol
-        addrinfo* list = nullptr;
-        failed = ::getaddrinfo(name.c_str(), nullptr, &hints, &list);
-        if (failed != 0) return;
-        for (const addrinfo* i = list; i; i = i->ai_next) {
-            boost::asio::ip::tcp::endpoint e;
-            if ((i->ai_family != AF_INET && i->ai_family != AF_INET6) || i->ai_addrlen > e.capacity())
-                continue;
-            std::memcpy(e.data(), i->ai_addr, i->ai_addrlen);
-            e.resize(i->ai_addrlen);
-            if (std::find(found.begin(), found.end(), e.address()) == found.end())
-                found.push_back(e.address());
-        }
-        ::freeaddrinfo(list);
-        if (found.empty()) failed = EAI_NONAME;
-    }
-    void ask_for_name() {
-        const boost::asio::ip::tcp::endpoint e(address, 0);
-        char text[NI_MAXHOST];
-        failed = ::getnameinfo(e.data(), static_cast<socklen_t>(e.size()), text, sizeof text, nullptr, 0,
-                               NI_NAMEREQD);
-        if (failed == 0) found_name = text;
-    }
+    void ask_for_addresses();
+    void ask_for_name();
 };
 
 /// The threads that ask the system for a context.
@@ -118,16 +63,9 @@ class name_service : public boost::asio::execution_context::service {
     static constexpr std::size_t most_threads = 8;
     static constexpr std::size_t most_waiting = 1000;
 
-    explicit name_service(boost::asio::execution_context& context)
-        : service(context), shared_(std::make_shared<shared>()) {
-        shared_->context = static_cast<boost::asio::io_context*>(&context);
-        shared_->service = this;
-    }
+    explicit name_service(boost::asio::execution_context& context);
 
-    static name_service& of(const boost::asio::any_io_executor& executor) {
-        return boost::asio::use_service<name_service>(
-            boost::asio::query(executor, boost::asio::execution::context));
-    }
+    static name_service& of(const boost::asio::any_io_executor& executor);
 
     /// Somebody who waits for an answer; lives in his coroutine's frame. Leaving is enough to be forgotten.
     class waiter : private intrusive_hook {
@@ -222,132 +160,26 @@ class name_service : public boost::asio::execution_context::service {
         }
     };
 
-    void answered(name_question q) {
-        for (waiter* w = waiters_.front(); w; w = waiters_.after(*w)) {
-            if (w->id_ != q.id) continue;
-            w->answer = std::move(q);
-            w->done = true;
-            w->changed.notify();
-            return;
-        }
-    }
+    void answered(name_question q);
 
-    void forget(waiter& w) {
-        w.unlink();
-        if (!w.done && w.id_ != 0) shared_->forget(w.id_);
-    }
+    void forget(waiter& w);
 
-    void shutdown() override {
-        const std::lock_guard lock(shared_->mutex);
-        shared_->context = nullptr;
-        shared_->questions.clear();
-        shared_->more.notify_all();
-    }
+    void shutdown() override;
 
     std::shared_ptr<shared> shared_;
     intrusive_list<waiter> waiters_;
     std::uint64_t last_id_ = 0;
 };
 
-/// What the system's number means for whoever asked.
-inline error name_failure(const name_question& q, const std::string& what) {
-    switch (q.failed) {
-    case EAI_NONAME:
-#ifdef EAI_NODATA
-    case EAI_NODATA:
-#endif
-#ifdef EAI_ADDRFAMILY
-    case EAI_ADDRFAMILY:
-#endif
-        return error(errc::host_not_found, what);
-    case EAI_AGAIN:
-        return error(errc::no_answer, what);
-    case EAI_FAIL:
-        return error(errc::no_answer, what + ": the name server answered with a failure");
-    case EAI_MEMORY:
-        return error(boost::asio::error::no_memory, "resolving " + what);
-    case EAI_SYSTEM:
-        return error(boost::system::error_code(q.number, boost::system::system_category()),
-                     "resolving " + what);
-    default:
-        return error(boost::system::error_code(q.failed, boost::asio::error::get_addrinfo_category()),
-                     "resolving " + what);
-    }
-}
+PORTUNUS_DECL awaitable<result<name_question>> ask(name_question question, steady_clock::duration limit);
 
-inline awaitable<result<name_question>> ask(name_question question, steady_clock::duration limit) {
-    co_await boost::asio::this_coro::throw_if_cancelled(false);
-    const auto asked = co_await boost::asio::this_coro::cancellation_state;
-    if (stop_asked(asked)) co_return errc::canceled;
-    const std::string what = question.name.empty() ? question.address.to_string() : '"' + question.name + '"';
-    const auto executor = co_await boost::asio::this_coro::executor;
-    struct watch {
-        explicit watch(const boost::asio::any_io_executor& e) : waiter(e) {}
-        name_service::waiter waiter;
-        bool late = false;
-    } mine(executor);
-    deadline late(deadline_service::of(executor), &mine, [](void* self) {
-        static_cast<watch*>(self)->late = true;
-        static_cast<watch*>(self)->waiter.changed.notify();
-    });
-    late.arm(limit);
-    if (!mine.waiter.ask(std::move(question)))
-        co_return error(errc::queue_full,
-                        "resolving " + what + ": " + std::to_string(name_service::most_waiting) +
-                            " questions wait already, or the system has no thread for them");
-    while (!mine.waiter.done && !mine.late && !stop_asked(asked)) co_await mine.waiter.changed.wait_op();
-    if (mine.waiter.done) {
-        if (mine.waiter.answer.failed == 0) co_return std::move(mine.waiter.answer);
-        co_return name_failure(mine.waiter.answer, what);
-    }
-    if (mine.late)
-        co_return error(errc::resolve_timeout, what + " was not resolved within " + in_milliseconds(limit));
-    co_return errc::canceled;
-}
-
-inline awaitable<result<resolved_addresses>> resolve_addresses(std::string name, resolve_options options) {
-    boost::system::error_code ec;
-    const auto address = boost::asio::ip::make_address(name, ec);
-    if (!ec) {
-        const bool wanted = options.family == address_family::any ||
-                            (options.family == address_family::v4) == address.is_v4();
-        if (!wanted) co_return error(errc::host_not_found, name + " is not of the family that is wanted");
-        resolved_addresses itself;
-        itself.push_back(address);
-        co_return itself;
-    }
-    if (std::string flaw = flaw_of_name(name); !flaw.empty()) co_return error(errc::invalid_name, flaw);
-    name_question question;
-    question.name = std::move(name);
-    question.family = options.family;
-    auto answer = co_await ask(std::move(question), options.limit);
-    if (!answer) co_return std::move(answer).error();
-    co_return std::move(answer->found);
-}
-
-inline awaitable<result<std::string>> resolve_name(boost::asio::ip::address address,
-                                                   resolve_options options) {
-    name_question question;
-    question.address = address;
-    auto answer = co_await ask(std::move(question), options.limit);
-    if (!answer) co_return std::move(answer).error();
-    co_return std::move(answer->found_name);
-}
+PORTUNUS_DECL awaitable<result<resolved_addresses>> resolve_addresses(std::string name,
+                                                                      resolve_options options);
 
 } // namespace portunus::detail
 
-namespace portunus {
-
-inline awaitable<result<std::vector<boost::asio::ip::address>>> resolve(std::string_view name,
-                                                                        const resolve_options& options) {
-    return detail::resolve_addresses(std::string(name), options);
-}
-
-inline awaitable<result<std::string>> resolve_name(const boost::asio::ip::address& address,
-                                                   const resolve_options& options) {
-    return detail::resolve_name(address, options);
-}
-
-} // namespace portunus
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/net/impl/resolver.ipp>
+#endif
 
 #endif

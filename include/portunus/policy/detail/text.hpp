@@ -2,6 +2,8 @@
 #ifndef PORTUNUS_POLICY_DETAIL_TEXT_HPP
 #define PORTUNUS_POLICY_DETAIL_TEXT_HPP
 
+#include <portunus/core/detail/config.hpp>
+
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -24,33 +26,12 @@ constexpr std::string_view trimmed(std::string_view text) noexcept {
 
 /// The text in double quotes, fit for a log line: control characters cannot break the line or the terminal,
 /// and a megabyte of configuration that went wrong does not become a megabyte of log.
-inline std::string quoted(std::string_view text) {
-    constexpr std::size_t most = 80;
-    constexpr char hex[] = "0123456789abcdef";
-    const bool cut = text.size() > most;
-    std::string out = "\"";
-    for (const char c : text.substr(0, most)) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20 || byte == 0x7f) {
-            out += "\\x";
-            out += hex[byte >> 4];
-            out += hex[byte & 15];
-        } else {
-            out += c;
-        }
-    }
-    out += cut ? "...\"" : "\"";
-    return out;
-}
+PORTUNUS_DECL std::string quoted(std::string_view text);
 
 /// `"1001,abc": "abc" is not a port; allowed: ...`: the whole text, the part of it that is wrong, and the way
 /// out.
-inline std::string complaint(std::string_view whole, std::string_view part, std::string_view problem,
-                             std::string_view allowed) {
-    std::string text = quoted(whole);
-    if (part != whole) text.append(": ").append(quoted(part));
-    return text.append(" ").append(problem).append("; allowed: ").append(allowed);
-}
+PORTUNUS_DECL std::string complaint(std::string_view whole, std::string_view part, std::string_view problem,
+                                    std::string_view allowed);
 
 /// Calls `use(part, number)` for each trimmed part between commas, counted from 1, until it returns false.
 template <class Use>
@@ -63,5 +44,9 @@ void for_each_part(std::string_view text, Use use) {
 }
 
 } // namespace portunus::policy_detail
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/policy/detail/impl/text.ipp>
+#endif
 
 #endif

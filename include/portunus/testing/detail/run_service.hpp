@@ -56,19 +56,7 @@ class run_service : public boost::asio::execution_context::service {
 
     /// Runs one handler. Coroutines that wait for the context to be idle are woken when no other handler is
     /// ready; only when there are none of those either does it block, until `until`.
-    progress step(std::chrono::steady_clock::time_point until, bool may_block) {
-        if (std::chrono::steady_clock::now() >= until) return progress::late;
-        for (;;) {
-            if (context().poll_one() != 0) return progress::ran;
-            if (context().stopped()) return progress::out_of_work;
-            if (settling_ == 0) break;
-            settling_ = 0;
-            idle_->notify();
-        }
-        if (!may_block) return progress::nothing_ready;
-        if (context().run_one_until(until) != 0) return progress::ran;
-        return context().stopped() ? progress::out_of_work : progress::late;
-    }
+    progress step(std::chrono::steady_clock::time_point until, bool may_block);
 
     bool driven() const noexcept { return driven_; }
     void set_driven() noexcept { driven_ = true; }
@@ -81,28 +69,13 @@ class run_service : public boost::asio::execution_context::service {
 
     void note(std::shared_ptr<thrown_in_background> thrown) { thrown_.push_back(std::move(thrown)); }
     /// The first exception of a started coroutine that nobody has asked for.
-    std::exception_ptr unseen() const {
-        for (const auto& each : thrown_)
-            if (!each->seen) return each->exception;
-        return nullptr;
-    }
+    std::exception_ptr unseen() const;
 
     void begin_wait(std::string_view what) { ++waits_[what]; }
     void end_wait(std::string_view what) noexcept { --waits_[what]; }
 
     /// What is left, for an error text.
-    std::string state() {
-        std::string text;
-        const auto add = [&text](const std::string& more) { (text += text.empty() ? "" : ", ") += more; };
-        const auto& time = deadline_service::of(context());
-        if (time.armed() != 0)
-            add("deadlines armed: " + std::to_string(time.armed()) +
-                (time.manual() ? " (time is manual and stands still)" : ""));
-        for (const auto& [what, count] : waits_)
-            if (count != 0) add("in " + std::string(what) + ": " + std::to_string(count));
-        if (text.empty()) text = "nothing that the kit knows of; a socket, a timer or an event of its own";
-        return text;
-    }
+    std::string state();
 
   private:
     void shutdown() override {
@@ -133,5 +106,9 @@ class wait_note {
 };
 
 } // namespace portunus::testing::detail
+
+#ifndef PORTUNUS_SEPARATE_COMPILATION
+#include <portunus/testing/detail/impl/run_service.ipp>
+#endif
 
 #endif

@@ -41,7 +41,8 @@ class PortunusConan(ConanFile):
 
     def package(self):
         copy(self, "LICENSE", self.source_folder, str(Path(self.package_folder, "licenses")))
-        copy(self, "*.hpp", str(Path(self.source_folder, "include")), str(Path(self.package_folder, "include")))
+        for files in ("*.hpp", "*.ipp"):
+            copy(self, files, str(Path(self.source_folder, "include")), str(Path(self.package_folder, "include")))
 
     def package_info(self):
         self.cpp_info.bindirs = []

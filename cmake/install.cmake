@@ -12,6 +12,7 @@ install(EXPORT portunus-targets NAMESPACE portunus:: DESTINATION ${portunus_pack
 configure_package_config_file(
     ${CMAKE_CURRENT_LIST_DIR}/portunus-config.cmake.in ${PROJECT_BINARY_DIR}/portunus-config.cmake
     INSTALL_DESTINATION ${portunus_package_dir}
+    PATH_VARS CMAKE_INSTALL_INCLUDEDIR
     NO_SET_AND_CHECK_MACRO NO_CHECK_REQUIRED_COMPONENTS_MACRO
 )
 # While the major version is 0, a new minor version may break the interface.
@@ -23,5 +24,10 @@ write_basic_package_version_file(
 install(
     FILES ${PROJECT_BINARY_DIR}/portunus-config.cmake ${PROJECT_BINARY_DIR}/portunus-config-version.cmake
     DESTINATION ${portunus_package_dir}
+)
+install(
+    FILES ${CMAKE_CURRENT_LIST_DIR}/compiled.cmake
+    DESTINATION ${portunus_package_dir}
+    RENAME portunus-compiled.cmake
 )
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/portunus)

@@ -1,7 +1,9 @@
 # How our own programs (tests, examples, benchmarks, fuzz targets) are compiled. Nothing in here reaches a user of the
 # library: the options hang on a target of their own, which is never exported.
 #
-#   portunus_program(<name> <source>...)      a program that uses the library, with our warnings and sanitizers
+#   portunus_program(<name> [HEADER_ONLY] <source>...)
+#                  a program that uses the library, with our warnings and sanitizers; the library is compiled once for
+#                  all of them, unless the program asks for headers only
 
 include_guard(GLOBAL)
 
@@ -70,7 +72,17 @@ if(NOT Python3_EXECUTABLE AND EXISTS /usr/bin/python3)
     set(Python3_EXECUTABLE /usr/bin/python3)
 endif()
 
+# The compiled form of the library in this build tree, with what our programs are compiled with. The precompiled header
+# is for whoever has no other.
+target_link_libraries(portunus_compiled PRIVATE portunus_own)
+set_target_properties(portunus_compiled PROPERTIES CXX_EXTENSIONS OFF)
+target_precompile_headers(portunus_compiled PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/precompiled_asio.hpp)
+
 function(portunus_program name)
-    add_executable(${name} ${ARGN})
+    cmake_parse_arguments(PARSE_ARGV 1 program "HEADER_ONLY" "" "")
+    add_executable(${name} ${program_UNPARSED_ARGUMENTS})
     target_link_libraries(${name} PRIVATE portunus_own)
+    if(NOT program_HEADER_ONLY)
+        target_link_libraries(${name} PRIVATE portunus::compiled)
+    endif()
 endfunction()

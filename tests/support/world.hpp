@@ -10,9 +10,7 @@
 #include <portunus/core/result.hpp>
 #include <portunus/testing/start.hpp>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <chrono>
@@ -58,14 +56,10 @@ class world {
     }
 
     /// Starts a coroutine. What it throws, a failed REQUIRE included, comes out of `run` and `until`.
-    void spawn(awaitable<void> body) {
-        asio::co_spawn(context, std::move(body), [this](std::exception_ptr thrown) { remember(thrown); });
-    }
+    void spawn(awaitable<void> body) { spawn(std::move(body), asio::cancellation_slot()); }
     /// The same for a coroutine that can be cancelled.
     void spawn(awaitable<void> body, asio::cancellation_signal& signal) {
-        asio::co_spawn(context, std::move(body),
-                       asio::bind_cancellation_slot(signal.slot(),
-                                                    [this](std::exception_ptr thrown) { remember(thrown); }));
+        spawn(std::move(body), signal.slot());
     }
 
     /// Starts a coroutine whose outcome the test wants to look at.
@@ -120,6 +114,10 @@ class world {
   private:
     static constexpr auto patience = 30s;
 
+    void spawn(awaitable<void> body, const asio::cancellation_slot& slot) {
+        portunus::testing::detail::spawn(context.get_executor(), std::move(body), slot,
+                                         [this](std::exception_ptr thrown) { remember(thrown); });
+    }
     void remember(std::exception_ptr thrown) {
         if (thrown && !thrown_) thrown_ = thrown;
     }

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+#include <linux/sockios.h>
+
 using namespace portunus_tests;
 using portunus::close_reason;
 using portunus::errc;

@@ -62,8 +62,13 @@
 #include <portunus/net/interfaces.hpp>
 #include <portunus/net/listen.hpp>
 #include <portunus/net/mac_address.hpp>
+#include <portunus/net/mdns_announcer.hpp>
+#include <portunus/net/mdns_browse.hpp>
+#include <portunus/net/mdns_resolve.hpp>
+#include <portunus/net/mdns_service.hpp>
 #include <portunus/net/neighbours.hpp>
 #include <portunus/net/peer_info.hpp>
+#include <portunus/net/peer_name.hpp>
 #include <portunus/net/ping.hpp>
 #include <portunus/net/relay.hpp>
 #include <portunus/net/resolver.hpp>

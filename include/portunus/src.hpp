@@ -15,6 +15,7 @@
 #include <portunus/src/datagrams.hpp>
 #include <portunus/src/listening.hpp>
 #include <portunus/src/machine.hpp>
+#include <portunus/src/names.hpp>
 #include <portunus/src/pure.hpp>
 #include <portunus/src/streams.hpp>
 #include <portunus/src/testing.hpp>

@@ -28,6 +28,8 @@ struct resolve_options {
     /// How long to wait for an answer (`errc::resolve_timeout`).
     steady_clock::duration limit{std::chrono::seconds(5)};
     address_family family{address_family::any};
+    /// Ask the link by multicast DNS, too, where the name, or the address, is one of the link's.
+    bool mdns{true};
 };
 static_assert(std::is_trivially_destructible_v<resolve_options>);
 
@@ -46,12 +48,21 @@ static_assert(std::is_trivially_destructible_v<resolve_options>);
 /// thrown away. A context has at most eight such threads, so one name whose servers are silent does not hold
 /// up the others.
 ///
+/// For a name that ends with ".local" the machines on our links are asked at the same time (RFC 6762), as
+/// many a system is not set up to do that. The files of the machine still have the first word: the link's
+/// answer waits for that of the system, 0.25 s at most. Nobody on the link has answered after 2 s; then the
+/// error is the system's.
+///
 /// Row M-24 of the semantics (StrToAddr, AddrToName).
 awaitable<result<std::vector<boost::asio::ip::address>>> resolve(std::string_view name,
                                                                  const resolve_options& options = {});
 
 /// Completes with the name of an address (PTR). The same errors; `errc::host_not_found` where the address has
 /// none. The name is what the owner of the address says: nothing to base trust on.
+///
+/// For 169.254.0.0/16 and fe80::/10 the owner himself is asked at the same time, by multicast DNS; for a
+/// private address (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7) on one of our subnets after the
+/// system did not know it, for 2 s at most and within the limit.
 awaitable<result<std::string>> resolve_name(const boost::asio::ip::address& address,
                                             const resolve_options& options = {});
 

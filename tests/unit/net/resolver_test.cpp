@@ -69,6 +69,7 @@ TEST_CASE("a text that cannot be a name is refused with its flaw, and nobody is 
         row{"", "is empty"}, row{".", "empty label"}, row{"a..b", "empty label"}, row{".a", "empty label"},
         row{"with blank", "a byte 32"}, row{"tab\there", "a byte 9"}, row{"http://host", "a byte 58"},
         row{"host:80", "a byte 58"}, row{"10.0.0.0/8", "a byte 47"}, row{"user@host", "a byte 64"},
+        row{"a..local", "empty label"}, row{"my hub.local", "a byte 32"},
         row{label(64), "more than 63 bytes"}, row{label(64) + ".test", "more than 63 bytes"},
         row{label(63) + "." + label(63) + "." + label(63) + "." + label(62), "254 bytes"});
     CAPTURE(r.name);

@@ -7,6 +7,7 @@
 #include <portunus/core/detail/config.hpp>
 #include <portunus/core/detail/event.hpp>
 #include <portunus/core/detail/intrusive_list.hpp>
+#include <portunus/net/detail/mdns_question.hpp>
 
 #include <boost/asio/post.hpp>
 
@@ -26,10 +27,6 @@
 namespace portunus::detail {
 
 using resolved_addresses = std::vector<boost::asio::ip::address>;
-
-inline std::string in_milliseconds(steady_clock::duration d) {
-    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(d).count()) + " ms";
-}
 
 /// Why `name` cannot be the name of a host; empty when it can. Underscores occur in names of services, and
 /// bytes above 127 in names that the system converts (IDNA).

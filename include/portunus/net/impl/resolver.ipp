@@ -176,6 +176,67 @@ PORTUNUS_DECL awaitable<result<name_question>> ask(name_question question, stead
     co_return errc::canceled;
 }
 
+/// How long the link is given to answer; nobody there waits for more than a fifth of a second.
+inline constexpr steady_clock::duration link_limit = std::chrono::seconds(2);
+/// How long an answer of the link waits for the system's, whose files have the first word.
+inline constexpr steady_clock::duration head_start = std::chrono::milliseconds(250);
+
+/// Asks the system and the link at the same time. Whether the system asks the link, too, depends on how the
+/// machine was set up, and if it does not, a name server that does not answer must not hold up a neighbour
+/// who has.
+PORTUNUS_DECL awaitable<result<name_question>> ask_link_too(name_question question,
+                                                            mdns_question::wanted wanted,
+                                                            mdns_asker::settings where,
+                                                            steady_clock::duration limit) {
+    co_await boost::asio::this_coro::throw_if_cancelled(false);
+    const auto asked = co_await boost::asio::this_coro::cancellation_state;
+    if (stop_asked(asked)) co_return errc::canceled;
+    const std::string what = '"' + wanted.owner.text() + '"';
+    const auto executor = co_await boost::asio::this_coro::executor;
+    struct watch {
+        watch(const boost::asio::any_io_executor& e, std::shared_ptr<mdns_question> q)
+            : waiter(e), link(std::move(q)) {}
+        ~watch() { link->close(); }
+        static void late_now(void* self) {
+            static_cast<watch*>(self)->late = true;
+            static_cast<watch*>(self)->waiter.changed.notify();
+        }
+        static void waited_now(void* self) {
+            static_cast<watch*>(self)->waited = true;
+            static_cast<watch*>(self)->waiter.changed.notify();
+        }
+        name_service::waiter waiter;
+        std::shared_ptr<mdns_question> link;
+        bool late = false, waited = false;
+    } mine(executor, std::make_shared<mdns_question>(executor, where, std::move(wanted)));
+    auto& time = deadline_service::of(executor);
+    deadline late(time, &mine, &watch::late_now), waited(time, &mine, &watch::waited_now);
+    late.arm(limit);
+    waited.arm(head_start);
+    if (!mine.waiter.ask(std::move(question)))
+        co_return error(errc::queue_full,
+                        "resolving " + what + ": " + std::to_string(name_service::most_waiting) +
+                            " questions wait already, or the system has no thread for them");
+    const bool asks = mine.link->start(std::min(limit, link_limit), mine.waiter.changed).has_value();
+    for (;;) {
+        if (mine.waiter.done && mine.waiter.answer.failed == 0) co_return std::move(mine.waiter.answer);
+        const bool ended = !asks || mine.link->done();
+        if (ended && mine.link->answered() && (mine.waiter.done || mine.waited)) {
+            mine.waiter.answer.found = mine.link->addresses();
+            mine.waiter.answer.found_name = mine.link->name();
+            co_return std::move(mine.waiter.answer);
+        }
+        if (ended && mine.waiter.done)
+            co_return name_failure(mine.waiter.answer,
+                                   what + (asks ? ", for which nobody on the link answered either" : ""));
+        if (mine.late)
+            co_return error(errc::resolve_timeout,
+                            what + " was not resolved within " + in_milliseconds(limit));
+        if (stop_asked(asked)) co_return errc::canceled;
+        co_await mine.waiter.changed.wait_op();
+    }
+}
+
 PORTUNUS_DECL awaitable<result<resolved_addresses>> resolve_addresses(std::string name,
                                                                       resolve_options options) {
     boost::system::error_code ec;
@@ -192,6 +253,17 @@ PORTUNUS_DECL awaitable<result<resolved_addresses>> resolve_addresses(std::strin
     name_question question;
     question.name = std::move(name);
     question.family = options.family;
+    if (options.mdns && is_local_name(question.name)) {
+        const int family = options.family == address_family::v4   ? 4
+                           : options.family == address_family::v6 ? 6
+                                                                  : 0;
+        auto wanted = mdns_question::addresses_of(question.name, family);
+        if (!wanted) co_return std::move(wanted).error();
+        auto heard = co_await ask_link_too(std::move(question), std::move(*wanted), mdns_asker::settings(),
+                                           options.limit);
+        if (!heard) co_return std::move(heard).error();
+        co_return std::move(heard->found);
+    }
     auto answer = co_await ask(std::move(question), options.limit);
     if (!answer) co_return std::move(answer).error();
     co_return std::move(answer->found);
@@ -201,9 +273,27 @@ PORTUNUS_DECL awaitable<result<std::string>> resolve_name(boost::asio::ip::addre
                                                           resolve_options options) {
     name_question question;
     question.address = address;
+    mdns_asker::settings where;
+    if (options.mdns && is_link_local(address)) {
+        if (address.is_v6()) where.on = static_cast<std::uint32_t>(address.to_v6().scope_id());
+        auto owner = mdns_question::name_of(address);
+        auto heard = co_await ask_link_too(std::move(question), std::move(owner), where, options.limit);
+        if (!heard) co_return std::move(heard).error();
+        co_return std::move(heard->found_name);
+    }
+    const auto executor = co_await boost::asio::this_coro::executor;
+    const auto end = deadline_service::of(executor).now() + options.limit;
     auto answer = co_await ask(std::move(question), options.limit);
-    if (!answer) co_return std::move(answer).error();
-    co_return std::move(answer->found_name);
+    if (answer) co_return std::move(answer->found_name);
+    const auto left = end - deadline_service::of(executor).now();
+    const bool unknown = answer.error() == errc::host_not_found || answer.error() == errc::no_answer;
+    if (options.mdns && unknown && left > left.zero() && is_private_on_link(address)) {
+        auto owner = mdns_question::name_of(address);
+        auto heard = co_await ask_mdns(std::move(owner), where, std::min(left, link_limit), nullptr);
+        if (heard) co_return (*heard)->name();
+        if (heard.error() == errc::canceled) co_return std::move(heard).error();
+    }
+    co_return std::move(answer).error();
 }
 
 } // namespace portunus::detail

@@ -85,4 +85,23 @@
 #include <portunus/net/udp_socket.hpp>
 #include <portunus/net/urgent.hpp>
 
+#include <portunus/http/chunked.hpp>
+#include <portunus/http/date.hpp>
+#include <portunus/http/etag.hpp>
+#include <portunus/http/form.hpp>
+#include <portunus/http/head.hpp>
+#include <portunus/http/head_parser.hpp>
+#include <portunus/http/list_elements.hpp>
+#include <portunus/http/media_type.hpp>
+#include <portunus/http/multipart.hpp>
+#include <portunus/http/range.hpp>
+#include <portunus/http/refusal.hpp>
+#include <portunus/http/request.hpp>
+#include <portunus/http/response.hpp>
+#include <portunus/http/router.hpp>
+#include <portunus/http/server.hpp>
+#include <portunus/http/streaming.hpp>
+#include <portunus/http/url.hpp>
+#include <portunus/http/vocabulary.hpp>
+
 #endif

@@ -13,6 +13,7 @@
 #include <portunus/src/connecting.hpp>
 #include <portunus/src/core.hpp>
 #include <portunus/src/datagrams.hpp>
+#include <portunus/src/http.hpp>
 #include <portunus/src/listening.hpp>
 #include <portunus/src/machine.hpp>
 #include <portunus/src/names.hpp>

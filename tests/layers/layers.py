@@ -36,10 +36,11 @@ ROOMS = {
 # Rooms that compute and never wait: bytes and times in, decisions out.
 PURE_ROOMS = {"framing", "policy", "json", "crypto"}
 
-# Two rooms have a pure part and one that waits. These are the headers (and the detail/ headers whose names begin like
-# them) that wait; every other header of the room is pure.
+# Two rooms have a pure part (L1) and one that waits (L3). These are the headers that wait, and with them those whose
+# names begin like theirs (http/server_options.hpp, http/detail/server_session.hpp); every other header of the room is
+# pure.
 WAITING = {
-    "http": ("server", "client", "websocket", "connection"),
+    "http": ("server", "client", "websocket", "connection", "request", "streaming"),
     "channel": ("channel", "session"),  # channel, channel_server, channel_client
 }
 PURE_PART_MAY_INCLUDE = {"core", "framing", "policy", "json", "crypto"}
@@ -49,6 +50,8 @@ PURE_PART_MAY_INCLUDE = {"core", "framing", "policy", "json", "crypto"}
 UMBRELLA = "portunus.hpp"
 UNDER_UMBRELLA = {"core", "framing", "policy", "net"}
 VERSION = "version.hpp"
+# It brings nothing that needs these: crypto and net/tls_stream are included by those who link portunus::tls.
+OPTIONAL = ("openssl/", "boost/asio/ssl")
 
 # What compiles the library separately: src.hpp includes the parts under src/, each .ipp file is in exactly one of them,
 # and nobody else includes any of these.
@@ -73,6 +76,12 @@ CORE_BOOST = ("boost/asio", "boost/system", "boost/config.hpp", "boost/version.h
 # codes are values, not sockets.
 ASIO_VALUES = re.compile(r"boost/asio/ip/(address(_v4|_v6)?(_range|_iterator)?|network_v[46])\.hpp$")
 ASIO_VALUES_REACHED = re.compile(ASIO_VALUES.pattern + r"|boost/asio/error\.hpp$")
+
+# All that a pure header may take from Beast: names of methods, states and fields.
+BEAST_WORDS = re.compile(r"boost/beast/http/(verb|status|field)\.hpp$")
+
+# Headers of the standard library that cost every user of a pure header more than it does itself.
+HEAVY = re.compile(r"(regex|iostream|sstream|fstream|iomanip|filesystem|locale|thread|future)$")
 
 # Headers of the system that exist to open, wait for or ask about sockets and files.
 SYSTEM_IO = re.compile(
@@ -188,6 +197,7 @@ def check(root):
 
     breaches.extend(cycles(headers))
     breaches.extend(left_in_the_rain(headers))
+    breaches.extend(costly_umbrella(headers))
     breaches.extend(left_uncompiled(headers))
     return sorted(breaches), len(headers)
 
@@ -240,6 +250,10 @@ def check_purity(header, headers, say):
     for line, target in header.foreign:
         if target.startswith("boost/asio") and not target.startswith("boost/asio/ssl") and not ASIO_VALUES.match(target):
             say(line, "pure", f"<{target}>: from Asio a pure header takes the address types and nothing else")
+        elif target.startswith("boost/beast") and not BEAST_WORDS.match(target):
+            say(line, "pure", f"<{target}>: from Beast a pure header takes verb, status and field, and nothing else")
+        elif HEAVY.match(target):
+            say(line, "pure", f"<{target}>: too much to compile for a header that computes")
         elif SYSTEM_IO.match(target):
             say(line, "pure", f"<{target}>: a pure header makes no system calls on sockets or files")
     # What comes in through others counts as well: a user of a codec pays for no sockets.
@@ -311,6 +325,18 @@ def left_uncompiled(headers):
     for part in parts:
         if SOURCE not in headers or part not in [target for _, target in headers[SOURCE].own]:
             say(part, 1, f"is not included by {SOURCE}")
+    return found
+
+
+def costly_umbrella(headers):
+    """What the umbrella must not bring: OpenSSL is an optional dependency, which has to be linked as well."""
+    found = []
+    for line, target in headers[UMBRELLA].own if UMBRELLA in headers else []:
+        for name in sorted(closure(target, headers)) if target in headers else []:
+            if any(foreign.startswith(OPTIONAL) for _, foreign in headers[name].foreign):
+                text = f"brings <portunus/{name}>, which needs OpenSSL: whoever wants TLS includes it by itself"
+                found.append((headers[UMBRELLA].shown, line, "umbrella", text))
+                break
     return found
 
 

@@ -32,7 +32,9 @@ GOOD = {
     "#include <sys/socket.h>\nvoid f() { co_await g(); }\n",
     "net/tls_stream.hpp": "#include <portunus/crypto/tls_engine.hpp>\n#include <openssl/ssl.h>\n",
     "net/detail/tls_stream_state.hpp": "#include <portunus/crypto/hash.hpp>\n",
-    "http/head.hpp": "#include <portunus/core/error.hpp>\n",
+    "http/vocabulary.hpp": "#include <boost/beast/http/verb.hpp>\n#include <boost/beast/http/status.hpp>\n"
+    "#include <boost/beast/http/field.hpp>\n",
+    "http/head.hpp": "#include <portunus/core/error.hpp>\n#include <portunus/http/vocabulary.hpp>\n",
     "http/server.hpp": "#include <portunus/http/head.hpp>\n#include <portunus/net/tcp_stream.hpp>\n"
     "#include <boost/beast/core.hpp>\n",
     "channel/message.hpp": "#include <portunus/json/parse.hpp>\n",
@@ -127,6 +129,27 @@ class Layers(unittest.TestCase):
         self.assert_refused("http/url.hpp", "auto f() { co_await g(); }\n", (1, "pure"))
         self.assert_refused("http/url.hpp", "#include <portunus/http/server.hpp>\n", (1, "pure"), (1, "pure"))
         self.assert_refused("channel/dispatch.hpp", "#include <boost/asio/ip/udp.hpp>\n", (1, "pure"))
+
+    def test_the_part_of_http_that_waits_may_include_net_and_all_of_beast(self):
+        for header in ("server", "server_options", "client", "websocket", "detail/connection_state", "impl/server"):
+            tree = {**GOOD, f"http/{header}.hpp": "#include <portunus/http/head.hpp>\n#include <portunus/net/tcp_stream.hpp>\n"
+                    "#include <boost/beast/websocket.hpp>\nvoid f() { co_await g(); }\n"}
+            self.assertEqual(run(without_umbrella(tree)), [])
+
+    def test_a_pure_header_takes_only_words_from_beast(self):
+        for header in ("core", "http", "http/fields", "http/basic_parser", "http/message", "core/string", "websocket"):
+            self.assert_refused("http/url.hpp", f"\n#include <boost/beast/{header}.hpp>\n", (2, "pure"))
+        self.assert_refused("http/impl/head_parser.hpp", "#include <boost/beast/http/parser.hpp>\n", (1, "pure"))
+
+    def test_a_pure_header_includes_nothing_that_takes_long_to_compile(self):
+        for header in ("regex", "iostream", "sstream", "filesystem", "thread"):
+            self.assert_refused("http/url.hpp", f"#include <{header}>\n", (1, "pure"))
+            self.assert_refused("policy/admission.hpp", f"#include <{header}>\n", (1, "pure"))
+
+    def test_the_umbrella_brings_no_openssl(self):
+        for header in ("net/tls_stream.hpp", "crypto/tls_engine.hpp"):
+            tree = {**GOOD, "portunus.hpp": GOOD["portunus.hpp"] + f"#include <portunus/{header}>\n"}
+            self.assertIn("umbrella", [rule for _, _, rule in run(tree)])
 
     def test_nobody_below_the_adapters_includes_them(self):
         for header in ("core/x", "http/client", "channel/channel_client", "net/status"):

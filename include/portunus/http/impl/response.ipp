@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSL-1.0
+#ifndef PORTUNUS_HTTP_IMPL_RESPONSE_IPP
+#define PORTUNUS_HTTP_IMPL_RESPONSE_IPP
+
+#include <portunus/http/response.hpp>
+
+#include <portunus/core/detail/config.hpp>
+#include <portunus/core/error.hpp>
+#include <portunus/http/detail/characters.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace portunus::http {
+
+PORTUNUS_DECL response::response(http::status code) noexcept : code_(code) {
+    if (!detail::has_body(code)) return;
+    type_ = media::text.view();
+    body_ = text_of(code);
+}
+
+PORTUNUS_DECL response& response::add(std::string_view name, std::string_view value) {
+    const auto refuse = [&](const char* why) {
+        throw failure(error(errc::invalid_option, "field \"" + std::string(name) + "\": " + why));
+    };
+    if (name.empty() || !detail::is_token(name)) refuse("the name is no token");
+    for (const char c : value)
+        if ((static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f)
+            refuse("a control character in the value");
+    for (const std::string_view own :
+         {"Content-Length", "Transfer-Encoding", "Connection", "Date", "Trailer", "Keep-Alive", "Upgrade"})
+        if (detail::same_word(own, name)) refuse("the server writes it by itself");
+    fields_.append(name).append(": ").append(value).append("\r\n");
+    return *this;
+}
+
+namespace detail {
+
+/// "HTTP/1.1 200 OK\r\n" ready made, for those that are sent most.
+PORTUNUS_DECL void append_status_line(std::string& out, http::status code) {
+    if (code == status::ok) {
+        out.append("HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    const auto number = static_cast<unsigned>(code);
+    out.append("HTTP/1.1 ");
+    const std::array<char, 4> digits{static_cast<char>('0' + number / 100 % 10),
+                                     static_cast<char>('0' + number / 10 % 10),
+                                     static_cast<char>('0' + number % 10), ' '};
+    out.append(digits.data(), digits.size()).append(text_of(code)).append("\r\n");
+}
+
+PORTUNUS_DECL void append(std::string& out, const response& answer, const answer_form& form,
+                          std::string_view date) {
+    append_status_line(out, answer.code());
+    out.append("Date: ").append(date).append("\r\n");
+    const bool body_allowed = has_body(answer.code());
+    const std::string_view body = answer.body();
+    if (body_allowed && !answer.content_type().empty())
+        out.append("Content-Type: ").append(answer.content_type()).append("\r\n");
+    out.append(answer.fields());
+    if (form.chunked) {
+        out.append("Transfer-Encoding: chunked\r\n");
+    } else if (body_allowed && !form.until_close) {
+        std::array<char, 20> digits;
+        const std::uint64_t length = form.length ? *form.length : body.size();
+        const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), length).ptr;
+        out.append("Content-Length: ")
+            .append(digits.data(), static_cast<std::size_t>(end - digits.data()))
+            .append("\r\n");
+    }
+    if (!form.keep_alive)
+        out.append("Connection: close\r\n");
+    else if (form.http_1_0)
+        out.append("Connection: keep-alive\r\n");
+    out.append("\r\n");
+    if (body_allowed && !form.head_only && !form.chunked && !form.length && !form.until_close)
+        out.append(body);
+}
+
+} // namespace detail
+} // namespace portunus::http
+
+#endif

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSL-1.0
+// A part of <portunus/src.hpp>.
+#ifndef PORTUNUS_SRC_HTTP_HPP
+#define PORTUNUS_SRC_HTTP_HPP
+
+#include <portunus/core/detail/separate.hpp>
+
+#include <portunus/http/impl/response.ipp>
+#include <portunus/http/impl/server.ipp>
+
+#endif

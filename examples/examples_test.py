@@ -468,6 +468,16 @@ class Examples(unittest.TestCase):
         self.assertEqual(status, 2)
         self.assertIn("no-such-if", log)
 
+    def test_find_hubs_finds_by_name_what_is_offered(self):
+        with Server("find_hubs", "Study of the examples", "7107", "lo", ports=0) as hub:
+            hub.wait_for('offering "Study of the examples" on ')
+            status, out, _ = run("find_hubs", "-", "lo")
+            self.assertEqual(status, 0)
+            self.assertRegex(out, r'(?m)^"Study of the examples" is on \S+\.local at port 7107 .*made=here$')
+            hub.ask_to_stop()
+            self.assertEqual(hub.end()[0], 0)
+        self.assertNotIn("Study of the examples", run("find_hubs", "-", "lo")[1])
+
     def test_shared_port_gives_each_what_it_asked_for_and_the_slow_one_alone_loses(self):
         with Server("shared_port", "0", "239.231.7.23") as server:
             port = server.ports[0]

@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -477,6 +478,22 @@ class Examples(unittest.TestCase):
             hub.ask_to_stop()
             self.assertEqual(hub.end()[0], 0)
         self.assertNotIn("Study of the examples", run("find_hubs", "-", "lo")[1])
+
+    def test_tls_echo_answers_whom_its_certificate_convinces(self):
+        if not (PROGRAMS / "example_tls_echo").exists():
+            self.skipTest("built without OpenSSL")
+        with tempfile.TemporaryDirectory() as scratch:
+            certificate = f"{scratch}/mine.pem"
+            with Server("tls_echo", "serve", "0", certificate) as server:
+                port = str(server.ports[0])
+                status, out, _ = run("tls_echo", "ask", "localhost", port, certificate, "hello", "world")
+                self.assertEqual((status, out.splitlines()[-2:]), (0, ["hello", "world"]))
+                # Somebody who does not know the certificate gets nowhere, and says so.
+                status, out, log = run("tls_echo", "ask", "127.0.0.2", port, certificate, "hello")
+                self.assertNotEqual(status, 0, out)
+                self.assertIn("certificate", out + log)
+                server.ask_to_stop()
+                self.assertEqual(server.end()[0], 0)
 
     def test_shared_port_gives_each_what_it_asked_for_and_the_slow_one_alone_loses(self):
         with Server("shared_port", "0", "239.231.7.23") as server:

@@ -4,6 +4,7 @@
 
 #include <portunus/core/awaitable.hpp>
 #include <portunus/core/deadline.hpp>
+#include <portunus/core/detail/config.hpp>
 #include <portunus/core/logger.hpp>
 #include <portunus/core/result.hpp>
 #include <portunus/net/detail/mdns_asker.hpp>
@@ -21,6 +22,11 @@
 #include <vector>
 
 namespace portunus {
+
+namespace detail {
+/// The first label of this machine's name.
+PORTUNUS_DECL std::string machine_name();
+} // namespace detail
 
 /// What is announced, and where. It owns things: give it a name, then pass it to a constructor or a plain
 /// function, never in place inside a `co_await` expression.

@@ -22,7 +22,6 @@
 namespace portunus {
 namespace detail {
 
-/// The first label of this machine's name.
 PORTUNUS_DECL std::string machine_name() {
     char text[256] = {};
     if (::gethostname(text, sizeof text - 1) != 0) text[0] = '\0';

@@ -11,6 +11,7 @@ until Ctrl-C. Needs nothing but Python's standard library; nc and socat are used
 """
 
 import argparse
+import os
 import pathlib
 import re
 import shutil
@@ -199,14 +200,34 @@ def group_member():
     return member
 
 
+def mdns_question(name):
+    """Asks the link who has that name (RFC 6762), by loopback: everything that is answered."""
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    question = struct.pack(">6H", 0x7104, 0, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", 12, 1)  # PTR, IN
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            asker.sendto(question, ("224.0.0.251", 5353))
+            asker.settimeout(1)
+            try:
+                answer = asker.recv(9000)
+            except socket.timeout:
+                continue
+            if answer[:2] == question[:2] and struct.unpack(">H", answer[6:8])[0] > 0:
+                return answer
+    return b""
+
+
 class Demo:
     def __init__(self, program):
         self.member = group_member()
+        self.name = f"Hub of the demo {os.getpid()}"
         self.hub = Hub(
             program,
             *FREE_PORTS,
             *("--contexts", "2", "--deny", STRANGER, "--log", "info"),
-            *("--group", GROUP, "--news-port", str(self.member.getsockname()[1])),
+            *("--group", GROUP, "--news-port", str(self.member.getsockname()[1]), "--name", self.name),
         )
         self.answers = {"line": 0, "packet": 0}  # that our clients have received
 
@@ -325,6 +346,13 @@ class Demo:
         news = self.news(1)
         say(f"  python, a member of {GROUP}, heard: {', '.join(news)}")
         check(f"the group was told {news}", news == ["lamp = off"])
+
+        title("Python asks the link by mDNS who is a hub: it is found by its name, with its port")
+        answer = mdns_question("_portunus._tcp.local")
+        line_port = struct.pack(">H", self.hub.ports["line"][1])
+        exchange("python", ["PTR _portunus._tcp.local?"], [f"{self.name}, {len(answer)} bytes of records"])
+        check(f"the answer does not have its name: {answer!r}", self.name.encode() in answer)
+        check(f"the answer does not have its port: {answer!r}", line_port in answer)
 
     def news(self, wanted=None):
         """What the group was told since the last time: so many, or what is there already."""

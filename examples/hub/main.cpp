@@ -15,11 +15,15 @@
 
 #include <portunus/framing/length_prefix_codec.hpp>
 #include <portunus/framing/line_codec.hpp>
+#include <portunus/net/mdns_announcer.hpp>
 
 #include <boost/asio/signal_set.hpp>
 
 #include <csignal>
 #include <iostream>
+#include <optional>
+#include <stop_token>
+#include <string>
 
 using namespace portunus;
 
@@ -45,6 +49,23 @@ void open(runtime& rt, const listener_options& options, const Codec& codec, cons
     });
     for (const auto& where : at.server->endpoints())
         std::cout << at.name << " port on " << to_string(where) << ": " << options.policy << '\n';
+}
+
+/// Tells the link that there is a hub of this name, and at which ports.
+mdns_announcer announce(runtime& rt, const hub::options& chosen, const hub::scoreboard& board) {
+    mdns_service service;
+    service.name = chosen.name;
+    service.type = "_portunus._tcp";
+    service.port = board.port_of("line");
+    service.text = {{"packet", std::to_string(board.port_of("packet"))}};
+    mdns_announcer_options options;
+    options.services = {service};
+    options.interfaces = interface_list{chosen.udp_interface};
+    options.on_renamed = [](const std::string& before, const std::string& now) {
+        std::cout << "the name " << before << " is taken, so it is " << now << std::endl;
+    };
+    options.log = logger(&logger::write_to_stderr, chosen.log);
+    return mdns_announcer(rt.get_executor(), options);
 }
 
 /// What the hub says about itself to somebody who looks for it: "portunus_hub line 7101 packet 7102".
@@ -81,6 +102,11 @@ int run(const hub::options& chosen) {
     for (const auto& where : datagrams.socket().endpoints())
         std::cout << "udp port on " << to_string(where) << " by " << chosen.udp_interface << ": "
                   << chosen.policy << '\n';
+    std::optional<mdns_announcer> announced;
+    if (!chosen.name.empty()) announced = announce(rt, chosen, board);
+    const std::stop_callback goodbye(rt.stop_token(), [&announced] {
+        if (announced) announced->close();
+    });
     std::cout << "ready, on " << chosen.contexts << (chosen.contexts == 1 ? " thread" : " threads")
               << std::endl;
 

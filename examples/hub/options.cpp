@@ -18,6 +18,7 @@ const std::string_view usage = R"(usage: portunus_hub [option value]...
   --udp-interface NAME   datagrams come and go by this interface alone        lo
   --group ADDRESS        a multicast group that may ask "who"                 239.255.71.4
   --news-port PORT       where its members listen for what has changed       7105
+  --name NAME            be found by this name: _portunus._tcp by mDNS       not
   --allow PEERS          an address, prefix or range that may come in; may be repeated
   --deny PEERS           one that may not; the first that matches decides     then: allow loopback, deny all others
   --contexts N           threads that serve connections, 1 to 256             1
@@ -92,6 +93,8 @@ options parse_options(const std::vector<std::string_view>& arguments) {
                 chosen.group = group(value());
             else if (option == "--news-port")
                 chosen.news_port = static_cast<std::uint16_t>(number(value(), 1, 65535));
+            else if (option == "--name")
+                chosen.name = value();
             else if (option == "--allow")
                 chosen.policy.allow(value());
             else if (option == "--deny")

@@ -26,6 +26,7 @@ struct options {
     std::string udp_interface = "lo";
     boost::asio::ip::address group = boost::asio::ip::make_address_v4("239.255.71.4");
     std::uint16_t news_port = 7105; // of the group's members
+    std::string name;               // that it is announced by; none: it is not
     portunus::accept_policy policy; // of all ports but the refused one
     unsigned contexts = 1;
     std::size_t max_frame = 64 * 1024;

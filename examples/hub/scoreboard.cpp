@@ -49,6 +49,12 @@ std::string scoreboard::ports() const {
     return text;
 }
 
+std::uint16_t scoreboard::port_of(std::string_view name) const {
+    for (const port& each : ports_)
+        if (each.name == name) return each.server->port();
+    return 0;
+}
+
 void scoreboard::print_summary(std::ostream& out) const {
     for (const port& each : ports_) {
         const metrics_snapshot n = each.server->snapshot();

@@ -43,6 +43,8 @@ class scoreboard {
     std::string prometheus() const;
     /// " line 7101 packet 7102": the first port of each name.
     std::string ports() const;
+    /// 0 where there is no such name.
+    std::uint16_t port_of(std::string_view name) const;
 
     /// One line a port: what it has done.
     void print_summary(std::ostream& out) const;

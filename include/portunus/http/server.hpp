@@ -34,7 +34,8 @@ struct server_options {
     /// From the first byte of a request to the end of its head, whatever the speed of the bytes in between:
     /// then 408.
     steady_clock::duration head_limit{std::chrono::seconds(10)};
-    /// From the first time that somebody waits for the body to its end: then 408.
+    /// From the first time that somebody waits for the body to its end: then 408. With `read_body` for each
+    /// 64 KiB.
     steady_clock::duration body_limit{std::chrono::seconds(60)};
     /// What a coroutine may take for its answer: then 503, and its operations are cancelled. Zero: no limit.
     steady_clock::duration handler_limit{std::chrono::seconds(30)};

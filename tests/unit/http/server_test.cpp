@@ -321,6 +321,41 @@ TEST_CASE("a head and a body have to be complete in time, whatever the speed of 
     CHECK((body ? n.head_timeouts : n.body_timeouts) == 0);
 }
 
+TEST_CASE("a body that is read in pieces has its time for each part, and a trickle has not") {
+    house h(
+        [](http::request& r) -> awaitable<http::response> {
+            std::size_t sum = 0;
+            for (;;) {
+                auto piece = co_await r.read_body();
+                if (!piece) co_return http::response(status::bad_request);
+                if (piece->empty()) break;
+                sum += piece->size();
+            }
+            co_return http::response(status::ok, std::to_string(sum));
+        },
+        open_house(), true);
+    auto peer = connect_to(h.server);
+    const std::string part(64 * 1024, 'p');
+    const auto send = [&](std::string_view bytes) {
+        const std::uint64_t before = h.server.snapshot().bytes_in;
+        peer.send(bytes);
+        eventually([&] { return h.server.snapshot().bytes_in >= before + bytes.size(); });
+    };
+    send(request("POST /", "Content-Length: 10000000\r\n"));
+    for (int i = 0; i < 4; ++i) { // four minutes in all
+        send(part);
+        h.pass(50s);
+        CHECK(peer.peek() == ending::open);
+    }
+    send(part);
+    for (int i = 0; i < 6; ++i) {
+        send("p");
+        h.pass(10s);
+    }
+    CHECK(undated(peer.read(120)).starts_with("HTTP/1.1 408 Request Timeout\r\n"));
+    CHECK(h.server.counters().body_timeouts == 1);
+}
+
 TEST_CASE("a connection that rests longer than its limit is closed without a word") {
     house h(&tell_plainly, open_house(), true);
     auto peer = connect_to(h.server);

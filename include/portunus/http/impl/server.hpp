@@ -99,7 +99,7 @@ class session final : public request_source, public body_sink {
     void time_is_up();
 
     static constexpr std::size_t first_room = 4096, most_kept = 64 * 1024, most_out = 64 * 1024,
-                                 most_discarded = 64 * 1024, body_room = 16 * 1024;
+                                 most_discarded = 64 * 1024, body_room = 16 * 1024, body_part = 64 * 1024;
 
     tcp_stream stream_;
     std::shared_ptr<server_state> server_;
@@ -118,6 +118,7 @@ class session final : public request_source, public body_sink {
     chunked_decoder chunks_;
     bool body_done_ = true;
     body_use body_use_ = body_use::untouched;
+    std::size_t since_watch_ = 0; // bytes of the body
     bool asked_to_continue_ = false;
     http::status body_failure_ = status::ok;
     std::string_view whole_body_;

@@ -193,6 +193,7 @@ PORTUNUS_DECL void session::begin_request(std::size_t head_size) {
     body_use_ = body_use::untouched;
     chunks_.reset();
     more_begin_ = more_end_ = 0;
+    since_watch_ = 0;
     asked_to_continue_ = false;
     body_failure_ = status::ok;
     whole_body_ = {};
@@ -273,18 +274,26 @@ PORTUNUS_DECL awaitable<result<std::string_view>> session::next_piece(pointer s,
         s->asked_to_continue_ = true;
         auto sent = co_await flush(s); // answers to earlier requests, or the permission to go on
         if (!sent) co_return sent.error();
-        if (s->phase_ != phase::body) s->watch(phase::body, s->server_->options.body_limit);
+        // A body that is streamed may be long; each part of it has its time.
+        const bool moved = s->body_use_ == body_use::pieces && s->since_watch_ >= body_part;
+        if (s->late_ != phase::body && (s->phase_ != phase::body || moved)) {
+            s->watch(phase::body, s->server_->options.body_limit);
+            s->since_watch_ = 0;
+        }
         if (s->more_.empty()) s->more_.resize(body_room);
         std::size_t room = s->more_.size();
         if (!s->head().chunked())
             room = static_cast<std::size_t>(std::min<std::uint64_t>(room, s->body_left_));
-        auto n = co_await s->stream_.read_some(boost::asio::buffer(s->more_.data(), room));
+        result<std::size_t> n = errc::canceled;
+        if (s->late_ != phase::body)
+            n = co_await s->stream_.read_some(boost::asio::buffer(s->more_.data(), room));
         if (!n) {
             s->closing_ = true;
             if (s->late_ != phase::body) co_return n.error();
             s->fail_body(status::request_timeout);
             co_return error(errc::read_timeout, "the body was not complete within its limit");
         }
+        s->since_watch_ += *n;
         s->more_begin_ = 0;
         s->more_end_ = *n;
     }

@@ -282,7 +282,8 @@ TEST_CASE("an older kernel tells less, and nothing of what it does not tell is m
     put(68, std::uint32_t(0));
     CHECK_FALSE(told(240).rtt.has_value()); // no sample yet
     CHECK_FALSE(told(240).rtt_variance.has_value());
-    CHECK(told(bytes.size()).state == tcp_state::established); // a kernel that tells more than we have room for
+    CHECK(told(bytes.size()).state ==
+          tcp_state::established); // a kernel that tells more than we have room for
 }
 
 TEST_CASE("the line and the fields say the same, in the same order") {

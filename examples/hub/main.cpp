@@ -42,10 +42,10 @@ listener_options door(const hub::options& chosen, const port_list& ports, const 
 
 /// Opens a door at which every peer has a conversation in `codec`.
 template <frame_codec Codec>
-void open(runtime& rt, const listener_options& options, const Codec& codec, const hub::commands& handle,
-          hub::roster& everybody, hub::port& at) {
-    at.server = rt.listen(options, [codec, &handle, &everybody, &at](tcp_stream peer) {
-        return hub::converse(std::move(peer), codec, handle, everybody, at.messages);
+void open(runtime& rt, const listener_options& options, const Codec& codec, const hub::surroundings& with,
+          hub::port& at) {
+    at.server = rt.listen(options, [codec, &with, &at](tcp_stream peer) {
+        return hub::converse(std::move(peer), codec, with, at);
     });
     for (const auto& where : at.server->endpoints())
         std::cout << at.name << " port on " << to_string(where) << ": " << options.policy << '\n';
@@ -87,16 +87,17 @@ int run(const hub::options& chosen) {
     hub::scoreboard board;
     hub::roster everybody;
     hub::commands handle(house, board);
+    hub::journal passing;
+    const hub::surroundings with{handle, everybody, passing};
     runtime rt(chosen.contexts, logger(&logger::write_to_stderr, chosen.log));
 
     const line_codec lines(line_mode::any, {.max_frame = chosen.max_frame});
     const length_prefix_codec packets = packet_4(chosen.max_frame);
     const auto nobody = accept_policy::deny_all().deny("127.0.0.0/8").deny("::1").refuse_with(refusal::reset);
 
-    open(rt, door(chosen, chosen.line_ports, chosen.policy), lines, handle, everybody, board.add("line"));
-    open(rt, door(chosen, chosen.packet_ports, chosen.policy), packets, handle, everybody,
-         board.add("packet"));
-    open(rt, door(chosen, chosen.refused_ports, nobody), lines, handle, everybody, board.add("refused"));
+    open(rt, door(chosen, chosen.line_ports, chosen.policy), lines, with, board.add("line"));
+    open(rt, door(chosen, chosen.packet_ports, chosen.policy), packets, with, board.add("packet"));
+    open(rt, door(chosen, chosen.refused_ports, nobody), lines, with, board.add("refused"));
     hub::datagram_port datagrams(rt, chosen, handle, introduction(board));
     handle.on_change([&datagrams](std::string_view news) { datagrams.tell_group(news); });
     for (const auto& where : datagrams.socket().endpoints())

@@ -46,6 +46,7 @@
 #include <portunus/policy/verdict.hpp>
 
 #include <portunus/net/accept_one.hpp>
+#include <portunus/net/any_stream.hpp>
 #include <portunus/net/byte_stream.hpp>
 #include <portunus/net/connect.hpp>
 #include <portunus/net/connection_state.hpp>

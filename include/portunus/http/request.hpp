@@ -7,13 +7,14 @@
 #include <portunus/http/head.hpp>
 #include <portunus/http/response.hpp>
 #include <portunus/http/router.hpp>
-#include <portunus/net/tcp_stream.hpp>
+#include <portunus/net/any_stream.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
 #include <concepts>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,7 +32,7 @@ class request_source {
   public:
     virtual const request_head& head() const noexcept = 0;
     virtual const route_match& match() const noexcept = 0;
-    virtual const tcp_stream& stream() const noexcept = 0;
+    virtual const any_stream& stream() const noexcept = 0;
     virtual awaitable<result<std::string_view>> body() = 0;
     virtual awaitable<result<std::string_view>> read_body() = 0;
 
@@ -39,7 +40,19 @@ class request_source {
     ~request_source() = default;
 };
 
+struct takeover final : successor {
+    using function = std::function<awaitable<void>(any_stream)>;
+    explicit takeover(function f) : run(std::move(f)) {}
+    function run;
+};
+
 } // namespace detail
+
+template <class Next>
+response& response::take_over(Next next) {
+    next_ = std::make_unique<detail::takeover>(detail::takeover::function(std::move(next)));
+    return *this;
+}
 
 /// A request while it is answered. It belongs to its connection: all of it, views included, is valid until
 /// the handler has returned, and not longer.

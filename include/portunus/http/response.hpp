@@ -42,6 +42,10 @@ namespace detail {
 struct body_source {
     virtual ~body_source() = default;
 };
+/// What speaks on a connection after its last answer; see `http/request.hpp`.
+struct successor {
+    virtual ~successor() = default;
+};
 } // namespace detail
 
 /// What a request is answered with. The server adds Date, Content-Length and Connection, and drops the body
@@ -79,11 +83,13 @@ class response {
 
     /// Adds a field. Throws `failure` (`errc::invalid_option`) for a name that is no token, a value with a
     /// line end or another control character in it, and for the fields that the server writes by itself
-    /// (Content-Length, Transfer-Encoding, Connection, Date, Trailer).
+    /// (Content-Length, Transfer-Encoding, Connection, Date, Trailer). Content-Type takes the place of the
+    /// type that it had. With Upgrade, the server writes what Connection has to say of it.
     response& add(std::string_view name, std::string_view value);
     response& add(field name, std::string_view value) { return add(text_of(name), value); }
     /// "Name: value\r\n" for each that was added.
     std::string_view fields() const noexcept { return fields_; }
+    bool upgrades() const noexcept { return upgrade_; }
 
     /// A body that is written while it is sent, with its length where that is known; for `streamed` and
     /// `send_file`.
@@ -96,6 +102,21 @@ class response {
     }
     detail::body_source* source() const noexcept { return source_.get(); }
     std::optional<std::uint64_t> source_length() const noexcept { return length_; }
+
+    /// Hands the connection over: after this answer was sent (101 with its Upgrade field, a 2xx for CONNECT)
+    /// `next`, an `awaitable<void>(any_stream)`, gets it with all bytes of the client's that were read
+    /// already, and is the rest of the session. In `http/request.hpp`.
+    /// No limit of HTTP's phases holds any more, those of the stream do; when the server stops, the stream
+    /// says so, and `next` is cancelled at the end of the grace. It ends when `next` returns; an exception
+    /// breaks the connection and is logged.
+    ///
+    /// The answer has no body of its own. Where it is neither of the two above, what `next` writes is its
+    /// body, up to the connection's end. A request whose body was not read to its end is answered with 400
+    /// instead, and so is 101 for HTTP/1.0.
+    template <class Next>
+    response& take_over(Next next);
+    bool takes_over() const noexcept { return next_ != nullptr; }
+    std::unique_ptr<detail::successor> release_next() noexcept { return std::move(next_); }
 
     /// Whether the connection ends after it.
     bool closes() const noexcept { return close_; }
@@ -112,8 +133,11 @@ class response {
     std::string fields_;
     std::unique_ptr<detail::body_source> source_;
     std::optional<std::uint64_t> length_;
+    std::unique_ptr<detail::successor> next_;
+    std::unique_ptr<const std::string> own_type_; // one that is no literal
     bool owns_ = false;
     bool close_ = false;
+    bool upgrade_ = false; // is among the fields
 };
 
 namespace detail {
@@ -132,6 +156,7 @@ struct answer_form {
     std::optional<std::uint64_t> length{}; ///< of the body, where it comes from elsewhere
     bool chunked = false;
     bool until_close = false; ///< the body ends with the connection, as in 1.0 there is no other way
+    bool hands_over = false;  ///< what follows is another protocol: nothing is said of a body
 };
 
 /// Appends "HTTP/1.1 200 OK\r\n ... \r\n\r\n", and the body unless it comes from elsewhere. `date` is an

@@ -29,7 +29,8 @@ namespace portunus {
 /// - `cancel()`: pending waits complete with `errc::canceled`; the stream stays as it is
 /// - `close(limit)`: graceful: ends our direction, reads to the peer's end or `limit`, closes
 /// - `abort()`: at once; the peer sees a broken connection where the transport can tell it
-/// - `request_stop()`: reads deliver what has arrived and then give `errc::shutting_down`
+/// - `request_stop()`: reads deliver what has arrived and then give `errc::shutting_down`. Most streams also
+///   have `stop_requested()`, whether it was called
 ///
 /// One read (or wait for readability) and one write (or wait for writability) may be pending at the same
 /// time; a second one gets `errc::operation_in_progress`. `cancel`, `close`, `abort` and `request_stop` may

@@ -151,6 +151,7 @@ class tcp_stream {
 
     /// Reads deliver what has arrived and then give `errc::shutting_down`; writing goes on.
     void request_stop() noexcept;
+    bool stop_requested() const noexcept;
 
     bool is_open() const noexcept;
     /// Why it ended, or is about to; `close_reason::none` while all is well.

@@ -102,6 +102,8 @@ class tls_stream {
     void cancel() noexcept;
     void cancel_read() noexcept;
     void request_stop() noexcept;
+    /// Whether that was called, here or on the stream below where that tells it.
+    bool stop_requested() const noexcept;
 
     bool is_open() const noexcept;
     /// Why it ended; `close_reason::none` while all is well, or where the stream below does not know.

@@ -74,6 +74,7 @@ class memory_stream {
     /// The same for the reading direction alone.
     void cancel_read() noexcept;
     void request_stop() noexcept;
+    bool stop_requested() const noexcept;
 
     /// From now on the operations of this end ask `f` first. The one at which it blows breaks the connection:
     /// it and all that follow give the fuse's error, and the other end sees `connection_reset`. `read_some`,

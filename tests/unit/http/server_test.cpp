@@ -164,9 +164,15 @@ TEST_CASE("whether a connection stays is what version and Connection say") {
 
 TEST_CASE("HEAD has the length and no body, and a status without a body has neither") {
     house h([](http::request& r) {
-        return r.path() == "/none" ? http::response(status::no_content)
-                                   : http::response("0123456789", http::media::text);
+        if (r.path() == "/none") return http::response(status::no_content);
+        if (r.path() == "/streamed")
+            return std::move(http::streamed(http::media::text, [](http::body_writer&) -> awaitable<void> {
+                                 co_return;
+                             }).code(status::no_content));
+        return http::response("0123456789", http::media::text);
     });
+    CHECK(h.ask(request("GET /streamed") + request("GET /none")) ==
+          "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n");
     CHECK(h.ask(request("HEAD /")) ==
           "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 10\r\n\r\n");
     CHECK(h.ask(request("GET /none")) == "HTTP/1.1 204 No Content\r\n\r\n");
@@ -186,6 +192,10 @@ TEST_CASE("a response takes no field that would break the framing or the next li
                                                                     {"X", std::string_view("a\0b", 3)}})
         CHECK_THROWS_AS(r.add(name, value), portunus::failure);
     CHECK(r.fields() == "X-A: b\r\nETag: \"1\"\r\n");
+    r.add("content-type", "image/" + std::string("x-long-enough-for-no-small-string"));
+    CHECK(r.fields() == "X-A: b\r\nETag: \"1\"\r\n");
+    const http::response moved = std::move(r);
+    CHECK(moved.content_type() == "image/x-long-enough-for-no-small-string");
 }
 
 TEST_CASE("a body is collected up to its limit, with a length or in chunks, and a larger one is refused") {
@@ -408,6 +418,60 @@ TEST_CASE("a body that ends before its end breaks the connection, so that nobody
     const auto [text, end] = peer.read_to_end();
     CHECK(text.find("0\r\n\r\n") == std::string::npos);
     CHECK(end == ending::reset);
+}
+
+TEST_CASE("a connection that was taken over is another protocol's, with the bytes that had come already") {
+    std::atomic<bool> gave_room{false};
+    house h([&](http::request& r) -> awaitable<http::response> {
+        http::response answer(r.path() == "/raw" ? status::ok : status::switching_protocols);
+        if (r.path() == "/plain") co_return answer;
+        if (r.path() != "/silent") answer.add(http::field::upgrade, "echo");
+        if (r.method() == verb::connect) answer = http::response(status::ok);
+        answer.take_over([&](portunus::any_stream s) -> awaitable<void> {
+            std::string text(100, '\0');
+            for (;;) {
+                auto n = co_await s.read_some(asio::buffer(text));
+                if (!n) break;
+                if (text.starts_with("throw")) throw std::runtime_error("of the other protocol");
+                auto sent = co_await s.write(std::string_view(text.data(), *n));
+                if (!sent) break;
+            }
+            gave_room = true;
+        });
+        co_return answer;
+    });
+    const std::string upgrade = "Connection: upgrade\r\nUpgrade: echo\r\n";
+    const std::string switched =
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n";
+    SECTION("after 101") {
+        CHECK(h.ask(request("GET /", upgrade) + "GET / HTTP/1.1\r\n\r\n") ==
+              switched + "GET / HTTP/1.1\r\n\r\n");
+        CHECK(gave_room);
+    }
+    SECTION("after CONNECT") {
+        CHECK(h.ask("CONNECT there:1 HTTP/1.1\r\nHost: there:1\r\n\r\nhello") ==
+              "HTTP/1.1 200 OK\r\n\r\nhello");
+    }
+    SECTION("as the rest of an answer") {
+        CHECK(h.ask(request("GET /raw") + "hello") ==
+              "HTTP/1.1 200 OK\r\nUpgrade: echo\r\nConnection: close, Upgrade\r\n\r\nhello");
+    }
+    SECTION("no limit of HTTP holds on it, and an exception breaks it alone") {
+        auto peer = connect_to(h.server);
+        peer.send(request("GET /", upgrade));
+        CHECK(undated(peer.read(switched.size() + 37)) == switched);
+        peer.send("throw");
+        CHECK(peer.read_to_end().second == ending::reset);
+        CHECK(h.server.counters().handler_failures == 0);
+    }
+    SECTION("and not where the request has more to say, or the client cannot know, or it makes no sense") {
+        CHECK(h.ask(request("POST /", upgrade + "Content-Length: 5\r\n") + "hello", false)
+                  .starts_with("HTTP/1.1 400 "));
+        CHECK(h.ask("GET / HTTP/1.0\r\n\r\n", false).starts_with("HTTP/1.1 400 "));
+        CHECK(h.ask(request("GET /plain"), false).starts_with("HTTP/1.1 500 "));
+        CHECK(h.ask(request("GET /silent"), false).starts_with("HTTP/1.1 500 "));
+        CHECK_FALSE(gave_room);
+    }
 }
 
 TEST_CASE("routes decide by path and method, and say what would be allowed") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <portunus/net/byte_stream.hpp>
 
+#include <portunus/net/any_stream.hpp>
 #include <portunus/net/tcp_stream.hpp>
 #include <portunus/testing/memory_stream.hpp>
 #include <portunus/testing/run.hpp>
@@ -39,6 +40,10 @@ stream_pair<tcp_stream> make_pair_of(asio::io_context& context, tcp_stream*) {
     asio::ip::tcp::socket far = listener.accept();
     return {tcp_stream(std::move(near)), tcp_stream(std::move(far))};
 }
+stream_pair<any_stream> make_pair_of(asio::io_context& context, any_stream*) {
+    auto [near, far] = make_pair_of(context, static_cast<tcp_stream*>(nullptr));
+    return {any_stream(std::move(*near)), any_stream(std::move(far))};
+}
 
 template <class Stream>
 awaitable<result<std::string>> read(Stream& s) {
@@ -65,7 +70,7 @@ std::size_t fill(Stream& s) {
 
 // The law of the concept, for each stream that models it.
 
-TEMPLATE_TEST_CASE("a stream carries bytes in both directions", "", memory_stream, tcp_stream) {
+TEMPLATE_TEST_CASE("a stream carries bytes in both directions", "", memory_stream, tcp_stream, any_stream) {
     run([](asio::io_context& context) -> awaitable<void> {
         auto [near, far] = make_pair_of(context, static_cast<TestType*>(nullptr));
         CHECK(put(*near, "ping").value() == 4);
@@ -78,8 +83,8 @@ TEMPLATE_TEST_CASE("a stream carries bytes in both directions", "", memory_strea
     });
 }
 
-TEMPLATE_TEST_CASE("try_read_some does not wait, wait_readable takes nothing", "", memory_stream,
-                   tcp_stream) {
+TEMPLATE_TEST_CASE("try_read_some does not wait, wait_readable takes nothing", "", memory_stream, tcp_stream,
+                   any_stream) {
     run([](asio::io_context& context) -> awaitable<void> {
         auto [near, far] = make_pair_of(context, static_cast<TestType*>(nullptr));
         char buffer[16];
@@ -96,7 +101,7 @@ TEMPLATE_TEST_CASE("try_read_some does not wait, wait_readable takes nothing", "
 }
 
 TEMPLATE_TEST_CASE("a full stream gives would_block, and wait_writable completes when it has room", "",
-                   memory_stream, tcp_stream) {
+                   memory_stream, tcp_stream, any_stream) {
     run([](asio::io_context& context) -> awaitable<void> {
         auto [near, far] = make_pair_of(context, static_cast<TestType*>(nullptr));
         const std::size_t sent = fill(*near);
@@ -120,7 +125,7 @@ TEMPLATE_TEST_CASE("a full stream gives would_block, and wait_writable completes
 }
 
 TEMPLATE_TEST_CASE("after a half close the other end reads the rest and the end, and can answer", "",
-                   memory_stream, tcp_stream) {
+                   memory_stream, tcp_stream, any_stream) {
     run([](asio::io_context& context) -> awaitable<void> {
         auto [near, far] = make_pair_of(context, static_cast<TestType*>(nullptr));
         (void)put(*near, "last");
@@ -140,7 +145,7 @@ TEMPLATE_TEST_CASE("after a half close the other end reads the rest and the end,
 }
 
 TEMPLATE_TEST_CASE("one read and one write may be pending; a second one is told so", "", memory_stream,
-                   tcp_stream) {
+                   tcp_stream, any_stream) {
     run([](asio::io_context& context) -> awaitable<void> {
         auto [near, far] = make_pair_of(context, static_cast<TestType*>(nullptr));
         (void)fill(*near);
@@ -163,7 +168,8 @@ TEMPLATE_TEST_CASE("one read and one write may be pending; a second one is told 
     });
 }
 
-TEMPLATE_TEST_CASE("cancel ends both directions' waits and nothing else", "", memory_stream, tcp_stream) {
+TEMPLATE_TEST_CASE("cancel ends both directions' waits and nothing else", "", memory_stream, tcp_stream,
+                   any_stream) {
     run([](asio::io_context& context) -> awaitable<void> {
         auto [near, far] = make_pair_of(context, static_cast<TestType*>(nullptr));
         (void)fill(*near);
@@ -183,7 +189,7 @@ TEMPLATE_TEST_CASE("cancel ends both directions' waits and nothing else", "", me
 }
 
 TEMPLATE_TEST_CASE("abort gives aborted_locally here and connection_reset there, for good", "", memory_stream,
-                   tcp_stream) {
+                   tcp_stream, any_stream) {
     run([](asio::io_context& context) -> awaitable<void> {
         auto [near, far] = make_pair_of(context, static_cast<TestType*>(nullptr));
         auto here = start(context.get_executor(), read(*near));
@@ -202,7 +208,7 @@ TEMPLATE_TEST_CASE("abort gives aborted_locally here and connection_reset there,
 }
 
 TEMPLATE_TEST_CASE("close sends the rest, waits for the other end and discards what it says meanwhile", "",
-                   memory_stream, tcp_stream) {
+                   memory_stream, tcp_stream, any_stream) {
     run([](asio::io_context& context) -> awaitable<void> {
         auto [near, far] = make_pair_of(context, static_cast<TestType*>(nullptr));
         (void)put(*near, "rest");
@@ -225,7 +231,7 @@ TEMPLATE_TEST_CASE("close sends the rest, waits for the other end and discards w
     });
 }
 
-TEMPLATE_TEST_CASE("close gives up at its limit", "", memory_stream, tcp_stream) {
+TEMPLATE_TEST_CASE("close gives up at its limit", "", memory_stream, tcp_stream, any_stream) {
     run(
         [](asio::io_context& context) -> awaitable<void> {
             auto [near, far] = make_pair_of(context, static_cast<TestType*>(nullptr));
@@ -243,7 +249,8 @@ TEMPLATE_TEST_CASE("close gives up at its limit", "", memory_stream, tcp_stream)
         {.manual_time = true});
 }
 
-TEMPLATE_TEST_CASE("abort cuts a close short, which then says so", "", memory_stream, tcp_stream) {
+TEMPLATE_TEST_CASE("abort cuts a close short, which then says so", "", memory_stream, tcp_stream,
+                   any_stream) {
     run([](asio::io_context& context) -> awaitable<void> {
         auto [near, far] = make_pair_of(context, static_cast<TestType*>(nullptr));
         auto closing = start(context.get_executor(), near->close(5s));
@@ -255,7 +262,7 @@ TEMPLATE_TEST_CASE("abort cuts a close short, which then says so", "", memory_st
 }
 
 TEMPLATE_TEST_CASE("request_stop lets be read what has arrived, then gives shutting_down; writing goes on",
-                   "", memory_stream, tcp_stream) {
+                   "", memory_stream, tcp_stream, any_stream) {
     run([](asio::io_context& context) -> awaitable<void> {
         for (const bool waiting_already : {false, true}) {
             auto [near, far] = make_pair_of(context, static_cast<TestType*>(nullptr));
@@ -286,7 +293,7 @@ TEMPLATE_TEST_CASE("request_stop lets be read what has arrived, then gives shutt
 
 TEMPLATE_TEST_CASE(
     "the handle destroyed: what is pending completes with canceled, the other end sees the end", "",
-    memory_stream, tcp_stream) {
+    memory_stream, tcp_stream, any_stream) {
     run([](asio::io_context& context) -> awaitable<void> {
         for (int what = 0; what < 3; ++what) {
             auto [near, far] = make_pair_of(context, static_cast<TestType*>(nullptr));
@@ -319,7 +326,7 @@ TEMPLATE_TEST_CASE(
 }
 
 TEMPLATE_TEST_CASE("a cancelled coroutine gets canceled from every operation that would wait", "",
-                   memory_stream, tcp_stream) {
+                   memory_stream, tcp_stream, any_stream) {
     run([](asio::io_context& context) -> awaitable<void> {
         auto [near, far] = make_pair_of(context, static_cast<TestType*>(nullptr));
         (void)fill(*near);
@@ -344,7 +351,7 @@ TEMPLATE_TEST_CASE("a cancelled coroutine gets canceled from every operation tha
     });
 }
 
-TEMPLATE_TEST_CASE("a handle without a connection says so", "", memory_stream, tcp_stream) {
+TEMPLATE_TEST_CASE("a handle without a connection says so", "", memory_stream, tcp_stream, any_stream) {
     run([]() -> awaitable<void> {
         TestType none;
         char byte;

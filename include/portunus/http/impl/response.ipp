@@ -29,8 +29,14 @@ PORTUNUS_DECL response& response::add(std::string_view name, std::string_view va
         if ((static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f)
             refuse("a control character in the value");
     for (const std::string_view own :
-         {"Content-Length", "Transfer-Encoding", "Connection", "Date", "Trailer", "Keep-Alive", "Upgrade"})
+         {"Content-Length", "Transfer-Encoding", "Connection", "Date", "Trailer", "Keep-Alive"})
         if (detail::same_word(own, name)) refuse("the server writes it by itself");
+    if (detail::same_word("Content-Type", name)) {
+        own_type_ = std::make_unique<const std::string>(value);
+        type_ = *own_type_;
+        return *this;
+    }
+    if (detail::same_word("Upgrade", name)) upgrade_ = true;
     fields_.append(name).append(": ").append(value).append("\r\n");
     return *this;
 }
@@ -57,12 +63,13 @@ PORTUNUS_DECL void append(std::string& out, const response& answer, const answer
     out.append("Date: ").append(date).append("\r\n");
     const bool body_allowed = has_body(answer.code());
     const std::string_view body = answer.body();
-    if (body_allowed && !answer.content_type().empty())
+    if (body_allowed && !form.hands_over && !answer.content_type().empty())
         out.append("Content-Type: ").append(answer.content_type()).append("\r\n");
     out.append(answer.fields());
-    if (form.chunked) {
+    const bool says_length = body_allowed && !form.until_close && !form.hands_over;
+    if (form.chunked && says_length) {
         out.append("Transfer-Encoding: chunked\r\n");
-    } else if (body_allowed && !form.until_close) {
+    } else if (says_length) {
         std::array<char, 20> digits;
         const std::uint64_t length = form.length ? *form.length : body.size();
         const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), length).ptr;
@@ -70,13 +77,14 @@ PORTUNUS_DECL void append(std::string& out, const response& answer, const answer
             .append(digits.data(), static_cast<std::size_t>(end - digits.data()))
             .append("\r\n");
     }
-    if (!form.keep_alive)
+    if (answer.upgrades())
+        out.append(form.keep_alive ? "Connection: Upgrade\r\n" : "Connection: close, Upgrade\r\n");
+    else if (!form.keep_alive)
         out.append("Connection: close\r\n");
     else if (form.http_1_0)
         out.append("Connection: keep-alive\r\n");
     out.append("\r\n");
-    if (body_allowed && !form.head_only && !form.chunked && !form.length && !form.until_close)
-        out.append(body);
+    if (says_length && !form.head_only && !form.chunked && !form.length) out.append(body);
 }
 
 } // namespace detail

@@ -51,7 +51,7 @@ class session final : public request_source, public body_sink {
   public:
     using pointer = std::shared_ptr<session>;
 
-    session(tcp_stream peer, std::shared_ptr<server_state> of);
+    session(any_stream peer, std::shared_ptr<server_state> of);
 
     /// The whole life of a connection; completes when nothing more is to be said on it.
     static awaitable<void> serve(pointer s);
@@ -64,7 +64,7 @@ class session final : public request_source, public body_sink {
 
     const request_head& head() const noexcept override { return parser_.head(); }
     const route_match& match() const noexcept override { return match_; }
-    const tcp_stream& stream() const noexcept override { return stream_; }
+    const any_stream& stream() const noexcept override { return stream_; }
 
   private:
     enum class phase : std::uint8_t { none, head, body, handler };
@@ -89,7 +89,11 @@ class session final : public request_source, public body_sink {
     const handler* choose();
     void end_request();
     void append(const response& answer);
+    void write_head(const response& answer, const answer_form& form);
+    any_stream hand_over();
     void append_answer();
+    /// What is wrong with an answer as an answer to this request; 200 where nothing is.
+    http::status objection(const response& answer) const noexcept;
     void refuse(const refused& why);
     void reading_failed(const error& why);
     void handler_failed(const std::exception_ptr& why);
@@ -101,7 +105,7 @@ class session final : public request_source, public body_sink {
     static constexpr std::size_t first_room = 4096, most_kept = 64 * 1024, most_out = 64 * 1024,
                                  most_discarded = 64 * 1024, body_room = 16 * 1024, body_part = 64 * 1024;
 
-    tcp_stream stream_;
+    any_stream stream_;
     std::shared_ptr<server_state> server_;
     std::vector<char> in_;
     std::size_t begin_ = 0, end_ = 0; // of what has come and was not used
@@ -112,6 +116,7 @@ class session final : public request_source, public body_sink {
     request request_{*this};
     route_match match_;
     std::optional<response> answer_;
+    std::unique_ptr<successor> next_; // takes the connection over
 
     // the body of the current request
     std::uint64_t body_left_ = 0; // of one with a length

@@ -36,7 +36,7 @@ PORTUNUS_DECL std::string_view date_now() {
     return {text, 29};
 }
 
-PORTUNUS_DECL session::session(tcp_stream peer, std::shared_ptr<server_state> of)
+PORTUNUS_DECL session::session(any_stream peer, std::shared_ptr<server_state> of)
     : stream_(std::move(peer)), server_(std::move(of)), parser_(slots_, server_->options.head),
       limit_(deadline_service::of(stream_.get_executor()), this,
              [](void* self) { static_cast<session*>(self)->time_is_up(); }) {}
@@ -84,6 +84,14 @@ PORTUNUS_DECL void session::append(const response& answer) {
     const request_head& asked = head();
     form.http_1_0 = asked.version() == http_version::v1_0;
     form.head_only = asked.method() == verb::head;
+    if (answer.takes_over()) {
+        const auto number = static_cast<unsigned>(answer.code());
+        form.hands_over = true;
+        form.keep_alive = number == 101 || (number / 100 == 2 && asked.method() == verb::connect);
+        form.http_1_0 = false;
+        closing_ = true;
+        return write_head(answer, form);
+    }
     if (answer.source()) {
         form.length = answer.source_length();
         form.chunked = !form.length && !form.http_1_0;
@@ -91,9 +99,23 @@ PORTUNUS_DECL void session::append(const response& answer) {
     }
     form.keep_alive = will_keep() && !answer.closes() && !form.until_close;
     if (!form.keep_alive) closing_ = true;
+    write_head(answer, form);
+}
+
+PORTUNUS_DECL void session::write_head(const response& answer, const answer_form& form) {
     detail::append(out_, answer, form, date_now());
     server_state::bump(
         server_->counts.answers[std::min<std::size_t>(static_cast<unsigned>(answer.code()) / 100, 5)]);
+}
+
+PORTUNUS_DECL http::status session::objection(const response& answer) const noexcept {
+    const auto number = static_cast<unsigned>(answer.code());
+    if (!answer.takes_over()) return number >= 200 ? status::ok : status::internal_server_error;
+    if (number < 200 && (answer.code() != status::switching_protocols || !answer.upgrades()))
+        return status::internal_server_error;
+    // What is left of a body would be taken for the other protocol (RFC 9110 7.8).
+    if (!body_done_ || (number == 101 && head().version() == http_version::v1_0)) return status::bad_request;
+    return status::ok;
 }
 
 PORTUNUS_DECL void session::append_answer() {
@@ -104,8 +126,12 @@ PORTUNUS_DECL void session::append_answer() {
     } else if (body_failure_ != status::ok) {
         closing_ = true;
         append(response(body_failure_));
+    } else if (answer_ && objection(*answer_) != status::ok) {
+        closing_ = true;
+        append(response(objection(*answer_)));
     } else if (answer_) {
         append(*answer_);
+        next_ = answer_->release_next();
         if (answer_->source() && head().method() != verb::head && has_body(answer_->code()))
             return; // it follows
     } else {
@@ -153,9 +179,7 @@ PORTUNUS_DECL void session::refuse(const refused& why) {
     const response answer(why.answer(), why.detail() + "\n");
     answer_form form;
     form.keep_alive = false;
-    detail::append(out_, answer, form, date_now());
-    server_state::bump(
-        server_->counts.answers[std::min<std::size_t>(static_cast<unsigned>(answer.code()) / 100, 5)]);
+    write_head(answer, form);
 }
 
 /// No request comes any more: the end, the limits, the stop.
@@ -167,8 +191,7 @@ PORTUNUS_DECL void session::reading_failed(const error& why) {
     if (why == errc::idle_timeout) return; // it has ended the connection
     answer_form form;
     form.keep_alive = false;
-    detail::append(out_, response(status::request_timeout), form, date_now());
-    server_state::bump(server_->counts.answers[4]);
+    write_head(response(status::request_timeout), form);
 }
 
 PORTUNUS_DECL void session::handler_failed(const std::exception_ptr& why) {
@@ -470,7 +493,7 @@ PORTUNUS_DECL awaitable<void> session::run(pointer s) {
         if (!sent) co_return;
     }
     auto sent = co_await flush(s);
-    (void)sent;
+    if (!sent) s->next_.reset();
 }
 
 /// The connection's own coroutine runs in one that can be cancelled by the server alone, so that a handler
@@ -483,6 +506,20 @@ PORTUNUS_DECL awaitable<void> session::serve(pointer s) {
     const auto executor = s->stream_.get_executor();
     co_await boost::asio::co_spawn(
         executor, run(s), boost::asio::bind_cancellation_slot(s->cancel_.slot(), boost::asio::use_awaitable));
+    if (!s->next_) co_return;
+    const auto next = std::move(s->next_);
+    auto stream = s->hand_over();
+    outer.slot().clear();
+    s.reset(); // what comes may last for long, and needs none of it
+    auto rest = static_cast<takeover&>(*next).run(std::move(stream));
+    co_await std::move(rest);
+}
+
+/// The connection with what was read of it and not used.
+PORTUNUS_DECL any_stream session::hand_over() {
+    watch(phase::none, {});
+    stream_.prepend(std::string(unread()));
+    return std::move(stream_);
 }
 
 } // namespace detail
@@ -504,7 +541,7 @@ PORTUNUS_DECL server_counters server::counters() const {
 namespace detail {
 PORTUNUS_DECL server open_server(runtime& rt, std::shared_ptr<server_state> state) {
     auto door = rt.listen(state->options.door, [state](tcp_stream peer) {
-        return detail::session::serve(std::make_shared<detail::session>(std::move(peer), state));
+        return detail::session::serve(std::make_shared<detail::session>(any_stream(std::move(peer)), state));
     });
     return server(std::move(door), std::move(state));
 }

@@ -290,6 +290,9 @@ inline result<std::size_t> tcp_stream::try_write_some(boost::asio::const_buffer 
 inline bool tcp_stream::is_open() const noexcept {
     return state_ && state_->socket && state_->socket->is_open();
 }
+inline bool tcp_stream::stop_requested() const noexcept {
+    return state_ && state_->stop_requested;
+}
 inline void tcp_stream::count_full_queue() const noexcept {
     if (state_ && state_->counts) state_->counts->queue_full.add();
 }

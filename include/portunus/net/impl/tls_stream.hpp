@@ -624,6 +624,7 @@ class tls_stream_state
     bool write_canceled = false;
     bool sending = false; // `send_rest` runs
     bool closing = false;
+    bool stopping = false;
     bool half_closed = false; // below
     bool closed = false;
     bool aborted = false;
@@ -733,7 +734,17 @@ void tls_stream<Stream>::cancel_read() noexcept {
 }
 template <byte_stream Stream>
 void tls_stream<Stream>::request_stop() noexcept {
-    if (state_) state_->lower.request_stop();
+    if (!state_) return;
+    state_->stopping = true;
+    state_->lower.request_stop();
+}
+template <byte_stream Stream>
+bool tls_stream<Stream>::stop_requested() const noexcept {
+    if (!state_) return false;
+    if constexpr (requires { state_->lower.stop_requested(); })
+        return state_->lower.stop_requested();
+    else
+        return state_->stopping;
 }
 template <byte_stream Stream>
 bool tls_stream<Stream>::is_open() const noexcept {

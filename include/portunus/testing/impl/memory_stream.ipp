@@ -403,6 +403,9 @@ PORTUNUS_DECL void memory_stream::cancel() noexcept {
 PORTUNUS_DECL void memory_stream::cancel_read() noexcept {
     if (state_) state_->reader.complete(errc::canceled);
 }
+PORTUNUS_DECL bool memory_stream::stop_requested() const noexcept {
+    return state_ && state_->stop_requested;
+}
 PORTUNUS_DECL void memory_stream::request_stop() noexcept {
     if (state_) state_->request_stop();
 }

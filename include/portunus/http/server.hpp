@@ -20,6 +20,16 @@ namespace detail {
 struct server_state;
 }
 
+/// What happens to clients beyond the limit of the door (`door.limits.max_connections`).
+enum class when_full : std::uint8_t {
+    /// They wait in the kernel's queue until a connection ends; beyond the queue their SYN is dropped, and
+    /// they try again. Nobody is told anything (`door.limits.full` can have them reset instead).
+    pause,
+    /// They are told: 503 with Retry-After. At most `refusals` at the same time, each for two seconds at
+    /// most; who comes beyond that waits as with `pause`.
+    refuse_503,
+};
+
 /// Where to serve, whom, and how much a client may ask for. It owns things: give it a name first.
 struct server_options {
     /// Ports, addresses, policy, caps. Its `stream.idle_limit` is how long a connection may rest between
@@ -39,6 +49,18 @@ struct server_options {
     steady_clock::duration body_limit{std::chrono::seconds(60)};
     /// What a coroutine may take for its answer: then 503, and its operations are cancelled. Zero: no limit.
     steady_clock::duration handler_limit{std::chrono::seconds(30)};
+    /// While a coroutine works on an answer, or on a streamed body, the server looks once a second whether
+    /// the client is still there; if not, its operations are cancelled, and what it returns is dropped. A
+    /// connection that was reset is gone. One whose client has ended its own direction is not, unless this
+    /// says so: some clients send their request, then their end, and read the answer. But a client that
+    /// closes its side altogether looks the same until something is sent to it, or until the kernel probes
+    /// it (`stream.keep_alive`).
+    bool half_close_is_gone{false};
+    http::when_full full{http::when_full::pause};
+    /// With `refuse_503`: how many may be turned away at the same time, in places of their own.
+    std::size_t refusals{16};
+    /// What Retry-After says then.
+    std::chrono::seconds retry_after{5};
 };
 
 /// What a server has counted since it began. A snapshot.
@@ -49,8 +71,11 @@ struct server_counters {
     std::uint64_t head_timeouts{0};
     std::uint64_t body_timeouts{0};
     std::uint64_t handler_timeouts{0};
-    std::uint64_t handler_failures{0}; ///< exceptions that left a handler
-    std::uint64_t too_large{0};        ///< bodies over the limit
+    std::uint64_t handler_failures{0};   ///< exceptions that left a handler
+    std::uint64_t too_large{0};          ///< bodies over the limit
+    std::uint64_t client_gone{0};        ///< who left while a coroutine worked for them
+    std::uint64_t turned_away{0};        ///< with 503, as the house was full
+    std::uint64_t handshake_failures{0}; ///< of TLS
 };
 
 /// A handle on a server; copies are the same server. What `tcp_server` can do, it can.
@@ -69,8 +94,8 @@ class server : public tcp_server {
 /// Throws as `listen` does for a plain door. The handler is called with several contexts at the same time.
 ///
 /// Requests that are there together are answered in order and with one write. A handler that throws is
-/// answered with 500 and logged. When the runtime stops, requests that have arrived are answered, the last
-/// one with `Connection: close`.
+/// answered with 500 and logged. When the runtime stops, requests that have arrived are answered, handlers
+/// that run finish, and the last answer says `Connection: close`.
 PORTUNUS_DECL server serve(runtime& rt, server_options options, handler answer);
 
 /// The same by routes. What none of them takes is answered with 404, 405, 501 or 400; OPTIONS by the list of

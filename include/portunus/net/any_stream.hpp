@@ -74,6 +74,9 @@ class any_stream {
     void prepend(std::string bytes);
 
     bool is_open() const noexcept;
+    /// As those of `tcp_stream`; false where the stream below has no such question.
+    bool is_broken() noexcept;
+    bool peer_finished() const noexcept;
     /// Why it ended; `close_reason::none` while all is well, or where the stream below does not know.
     close_reason reason() const noexcept;
     error failure_cause() const;

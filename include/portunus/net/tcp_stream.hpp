@@ -154,6 +154,12 @@ class tcp_stream {
     bool stop_requested() const noexcept;
 
     bool is_open() const noexcept;
+    /// Whether the connection has broken, or both ends have finished, though nobody has met it by reading or
+    /// writing: asks the kernel and takes nothing of what has arrived. False while a read is pending, which
+    /// meets it itself.
+    bool is_broken() noexcept;
+    /// Whether the peer's end has arrived, also where there is something to read before it.
+    bool peer_finished() const noexcept;
     /// Why it ended, or is about to; `close_reason::none` while all is well.
     close_reason reason() const noexcept;
     /// Records why it is about to end, for whoever knows better than the transport (a codec that met

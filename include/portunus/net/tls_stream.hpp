@@ -106,6 +106,11 @@ class tls_stream {
     bool stop_requested() const noexcept;
 
     bool is_open() const noexcept;
+    /// That of the stream below, where it knows.
+    bool is_broken() noexcept requires requires(Stream& s) { s.is_broken(); }
+    { return is_open() && lower().is_broken(); }
+    bool peer_finished() const noexcept requires requires(const Stream& s) { s.peer_finished(); }
+    { return is_open() && lower().peer_finished(); }
     /// Why it ended; `close_reason::none` while all is well, or where the stream below does not know.
     close_reason reason() const noexcept;
     void record_failure(const error& cause);

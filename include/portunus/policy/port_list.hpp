@@ -115,6 +115,11 @@ class port_list {
 
     bool contains(std::uint16_t port) const noexcept;
 
+    /// The ports of this list that the other one does not have: where two services were given the same port,
+    /// and one of them has the first right. `data.ports = data.ports.without(web.ports)` is what T-5 wants of
+    /// HTTP. A port 0 is nobody's yet, and stays.
+    port_list without(const port_list& others) const;
+
     /// The ranges, sorted; between two of them lies at least one port that is not in the list.
     std::span<const port_range> ranges() const noexcept { return ranges_; }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <portunus/net/udp_hub.hpp>
 
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/world.hpp"
 #include "unit/net/udp_support.hpp"
@@ -14,47 +15,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-// Counts what this thread allocates: Asio takes its memory from aligned_alloc, so that operator new alone
-// would not tell. The sanitizers bring a malloc of their own.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PORTUNUS_COUNTS_ALLOCATIONS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define PORTUNUS_COUNTS_ALLOCATIONS 0
-#endif
-#endif
-#if !defined(PORTUNUS_COUNTS_ALLOCATIONS) && defined(__GLIBC__)
-#define PORTUNUS_COUNTS_ALLOCATIONS 1
-#endif
-
-#if PORTUNUS_COUNTS_ALLOCATIONS
-namespace {
-thread_local std::size_t allocations = 0;
-}
-extern "C" {
-void* __libc_malloc(std::size_t);                // NOLINT: glibc's own second names
-void* __libc_calloc(std::size_t, std::size_t);   // NOLINT
-void* __libc_realloc(void*, std::size_t);        // NOLINT
-void* __libc_memalign(std::size_t, std::size_t); // NOLINT
-void* malloc(std::size_t size) noexcept {
-    ++allocations;
-    return __libc_malloc(size);
-}
-void* calloc(std::size_t n, std::size_t size) noexcept {
-    ++allocations;
-    return __libc_calloc(n, size);
-}
-void* realloc(void* old, std::size_t size) noexcept {
-    ++allocations;
-    return __libc_realloc(old, size);
-}
-void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
-    ++allocations;
-    return __libc_memalign(alignment, size);
-}
-}
-#endif
 
 using namespace portunus_tests;
 using portunus::accept_policy;

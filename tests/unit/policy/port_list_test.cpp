@@ -213,6 +213,38 @@ TEST_CASE("a port list agrees with a set of ports, over random lists") {
     }
 }
 
+TEST_CASE("a port list without another one agrees with the difference of sets, over random lists") {
+    CHECK(port_list("80,1000-1005").without(port_list("80,1002,1005-2000")) ==
+          port_list("1000-1001,1003-1004"));
+    CHECK(port_list("80").without(port_list("80")).empty());
+    CHECK(port_list("80").without(port_list()) == port_list("80"));
+    CHECK(port_list().without(port_list("80")).empty());
+    CHECK(port_list("1-65535").without(port_list("1,65535")) == port_list("2-65534"));
+    CHECK(port_list(0).without(port_list(0)) == port_list(0));
+    std::mt19937 random(815);
+    const auto any_list = [&random] {
+        std::vector<port_range> ranges;
+        int next = 1;
+        for (auto parts = random() % 6; parts > 0; --parts) {
+            const int first = next + static_cast<int>(random() % 6);
+            const int last = first + static_cast<int>(random() % 5);
+            ranges.emplace_back(first, last);
+            next = last + 1;
+        }
+        return port_list(ranges);
+    };
+    for (int round = 0; round < 1000; ++round) {
+        const port_list a = any_list(), b = any_list();
+        CAPTURE(a, b);
+        std::vector<int> expected;
+        for (const int port : a)
+            if (!b.contains(static_cast<std::uint16_t>(port))) expected.push_back(port);
+        const port_list rest = a.without(b);
+        CHECK(ports_of(rest) == expected);
+        if (!rest.empty()) CHECK(port_list::parse(to_string(rest)).value() == rest);
+    }
+}
+
 TEST_CASE("a port list is printed in its canonical form") {
     std::ostringstream out;
     out << port_list("2000-2005,1001");

@@ -29,6 +29,9 @@ struct server_state {
     server_state(server_options o, std::optional<handler> h, router<handler> r)
         : options(std::move(o)), everything(std::move(h)), routes(std::move(r)) {}
 
+    /// What the listener is to do; once, before the first session. Throws for options that contradict.
+    listener_options door();
+
     server_options options;
     std::optional<handler> everything; // answers all requests; else the routes do
     router<handler> routes;
@@ -37,12 +40,36 @@ struct server_state {
         std::array<std::atomic<std::uint64_t>, 6> answers{};
         std::array<std::atomic<std::uint64_t>, refusal_kinds> refused{};
         std::atomic<std::uint64_t> head_timeouts{0}, body_timeouts{0}, handler_timeouts{0},
-            handler_failures{0}, too_large{0};
+            handler_failures{0}, too_large{0}, client_gone{0}, turned_away{0}, handshake_failures{0};
     } counts;
+    std::atomic<std::size_t> seated{0}; // connections, where who comes too late is told so
+    std::size_t seats = 0;              // 0: the door counts, and nobody comes too late
 
     static void bump(std::atomic<std::uint64_t>& count) noexcept {
         count.fetch_add(1, std::memory_order_relaxed);
     }
+};
+
+/// A connection's place among those that are served.
+class seat {
+  public:
+    explicit seat(std::shared_ptr<server_state> of) noexcept : server_(std::move(of)) {
+        if (server_->seats == 0)
+            server_.reset();
+        else
+            taken_ = server_->seated.fetch_add(1) < server_->seats;
+    }
+    seat(seat&&) noexcept = default;
+    seat& operator=(seat&&) = delete;
+    ~seat() {
+        if (server_) server_->seated.fetch_sub(1);
+    }
+    /// False: the house was full, and all that is left is to say so.
+    bool taken() const noexcept { return taken_; }
+
+  private:
+    std::shared_ptr<server_state> server_;
+    bool taken_ = true;
 };
 
 /// A connection. Its parts: the bytes that have come and were not used, the answers that have not left, and
@@ -54,7 +81,7 @@ class session final : public request_source, public body_sink {
     session(any_stream peer, std::shared_ptr<server_state> of);
 
     /// The whole life of a connection; completes when nothing more is to be said on it.
-    static awaitable<void> serve(pointer s);
+    static awaitable<void> serve(pointer s, seat place);
 
     awaitable<result<std::string_view>> body() override;
     awaitable<result<std::string_view>> read_body() override;
@@ -67,10 +94,11 @@ class session final : public request_source, public body_sink {
     const any_stream& stream() const noexcept override { return stream_; }
 
   private:
-    enum class phase : std::uint8_t { none, head, body, handler };
+    enum class phase : std::uint8_t { none, head, body, handler, gone };
     enum class body_use : std::uint8_t { untouched, whole, pieces };
 
     static awaitable<void> run(pointer s);
+    static awaitable<void> turn_away(pointer s);
     /// Sends what waits in `out_`.
     static awaitable<result<void>> flush(pointer s);
     static awaitable<result<void>> put_body(pointer s, body_writer& w, std::string_view bytes);
@@ -101,7 +129,16 @@ class session final : public request_source, public body_sink {
     bool will_keep() const noexcept;
     void watch(phase what, steady_clock::duration after);
     void time_is_up();
+    /// Nothing is awaited of the client any more: the handler's time counts again.
+    void body_is_over();
+    /// A coroutine of the program's begins or ends to work for this client.
+    void working(bool on);
+    void look_for_client();
+    /// Whether this answer is the last one because of a stop.
+    bool is_last();
 
+    static constexpr steady_clock::duration look_period = std::chrono::seconds(1), // at the client
+        farewell = std::chrono::seconds(1);
     static constexpr std::size_t first_room = 4096, most_kept = 64 * 1024, most_out = 64 * 1024,
                                  most_discarded = 64 * 1024, body_room = 16 * 1024, body_part = 64 * 1024;
 
@@ -126,15 +163,18 @@ class session final : public request_source, public body_sink {
     std::size_t since_watch_ = 0; // bytes of the body
     bool asked_to_continue_ = false;
     http::status body_failure_ = status::ok;
+    std::string body_complaint_;
     std::string_view whole_body_;
     std::string collected_;
     std::vector<char> more_; // what comes while a handler holds views of `in_`
     std::size_t more_begin_ = 0, more_end_ = 0;
 
     bool closing_ = false;
+    bool working_ = false;      // a coroutine of the program's
+    bool reading_body_ = false; // and waits for the client
     phase phase_ = phase::none;
     phase late_ = phase::none;
-    deadline limit_;
+    deadline limit_, look_;
     boost::asio::cancellation_signal cancel_;
 };
 

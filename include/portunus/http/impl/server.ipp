@@ -36,10 +36,24 @@ PORTUNUS_DECL std::string_view date_now() {
     return {text, 29};
 }
 
+PORTUNUS_DECL listener_options server_state::door() {
+    listener_options asked = options.door;
+    if (options.full != when_full::refuse_503) return asked;
+    if (asked.house)
+        throw failure(error(errc::invalid_option,
+                            "full: refuse_503 needs places of its own, and the door shares a house"));
+    if (options.refusals == 0) throw failure(error(errc::invalid_option, "refusals: 0 with refuse_503"));
+    seats = asked.limits.max_connections;
+    asked.limits.max_connections += options.refusals;
+    return asked;
+}
+
 PORTUNUS_DECL session::session(any_stream peer, std::shared_ptr<server_state> of)
     : stream_(std::move(peer)), server_(std::move(of)), parser_(slots_, server_->options.head),
       limit_(deadline_service::of(stream_.get_executor()), this,
-             [](void* self) { static_cast<session*>(self)->time_is_up(); }) {}
+             [](void* self) { static_cast<session*>(self)->time_is_up(); }),
+      look_(deadline_service::of(stream_.get_executor()), this,
+            [](void* self) { static_cast<session*>(self)->look_for_client(); }) {}
 
 PORTUNUS_DECL void session::watch(phase what, steady_clock::duration after) {
     phase_ = what;
@@ -50,11 +64,49 @@ PORTUNUS_DECL void session::watch(phase what, steady_clock::duration after) {
 }
 
 PORTUNUS_DECL void session::time_is_up() {
-    late_ = phase_;
-    if (phase_ == phase::handler)
+    // A body that nobody waits for holds up nobody but the handler.
+    late_ = phase_ == phase::body && !reading_body_ ? phase::handler : phase_;
+    if (late_ == phase::handler)
         cancel_.emit(boost::asio::cancellation_type::terminal);
     else
         stream_.cancel_read();
+}
+
+PORTUNUS_DECL void session::body_is_over() {
+    if (phase_ != phase::body) return;
+    if (working_)
+        watch(phase::handler, server_->options.handler_limit);
+    else
+        watch(phase::none, {});
+}
+
+PORTUNUS_DECL void session::working(bool on) {
+    working_ = on;
+    // It is not disarmed in the end: where many requests are short it costs nothing but this question.
+    if (on && !look_.armed()) look_.arm(look_period);
+}
+
+PORTUNUS_DECL void session::look_for_client() {
+    if (!working_) return;
+    if (!stream_.is_broken() && !(server_->options.half_close_is_gone && stream_.peer_finished()))
+        return look_.arm(look_period);
+    watch(phase::none, {});
+    late_ = phase::gone;
+    closing_ = true;
+    server_state::bump(server_->counts.client_gone);
+    cancel_.emit(boost::asio::cancellation_type::terminal);
+}
+
+PORTUNUS_DECL bool session::is_last() {
+    if (!stream_.stop_requested()) return false;
+    if (!body_done_) return head().chunked() || body_left_ >= unread().size();
+    if (begin_ != end_ || more_begin_ != more_end_) return false;
+    // Not into `in_`, where the head still is. `end_request` fetches it from there.
+    if (more_.empty()) more_.resize(body_room);
+    const auto n = stream_.try_read_some(boost::asio::buffer(more_));
+    more_begin_ = 0;
+    more_end_ = n ? *n : 0;
+    return more_end_ == 0;
 }
 
 PORTUNUS_DECL boost::asio::mutable_buffer session::room() {
@@ -97,7 +149,7 @@ PORTUNUS_DECL void session::append(const response& answer) {
         form.chunked = !form.length && !form.http_1_0;
         form.until_close = !form.length && form.http_1_0;
     }
-    form.keep_alive = will_keep() && !answer.closes() && !form.until_close;
+    form.keep_alive = will_keep() && !answer.closes() && !form.until_close && !is_last();
     if (!form.keep_alive) closing_ = true;
     write_head(answer, form);
 }
@@ -119,13 +171,17 @@ PORTUNUS_DECL http::status session::objection(const response& answer) const noex
 }
 
 PORTUNUS_DECL void session::append_answer() {
-    if (late_ == phase::handler) {
+    if (late_ == phase::gone) { // nobody to be told
+        closing_ = true;
+        out_.clear();
+    } else if (late_ == phase::handler) {
         closing_ = true;
         server_state::bump(server_->counts.handler_timeouts);
         append(response(status::service_unavailable));
     } else if (body_failure_ != status::ok) {
         closing_ = true;
-        append(response(body_failure_));
+        append(body_complaint_.empty() ? response(body_failure_)
+                                       : response(body_failure_, std::move(body_complaint_)));
     } else if (answer_ && objection(*answer_) != status::ok) {
         closing_ = true;
         append(response(objection(*answer_)));
@@ -147,14 +203,16 @@ PORTUNUS_DECL awaitable<void> session::send_source(pointer s) {
     const bool chunked = !s->answer_->source_length() && s->head().version() == http_version::v1_1;
     body_writer to(*s, chunked, s->answer_->source_length());
     bool whole = false;
+    s->working(true);
     try {
         co_await from.write(to);
         whole = true;
     } catch (...) {
         s->handler_failed(std::current_exception());
     }
+    s->working(false);
     s->answer_.reset();
-    if (whole && to.complete()) {
+    if (whole && to.complete() && s->late_ != phase::gone) {
         if (chunked) s->out_.append("0\r\n\r\n");
         co_return;
     }
@@ -195,7 +253,7 @@ PORTUNUS_DECL void session::reading_failed(const error& why) {
 }
 
 PORTUNUS_DECL void session::handler_failed(const std::exception_ptr& why) {
-    if (late_ == phase::handler) return; // what it threw is the cancellation
+    if (late_ == phase::handler || late_ == phase::gone) return; // what it threw is the cancellation
     server_state::bump(server_->counts.handler_failures);
     std::string text = "unknown exception";
     try {
@@ -219,6 +277,7 @@ PORTUNUS_DECL void session::begin_request(std::size_t head_size) {
     since_watch_ = 0;
     asked_to_continue_ = false;
     body_failure_ = status::ok;
+    body_complaint_.clear();
     whole_body_ = {};
     late_ = phase::none;
     if (body_left_ > std::max<std::uint64_t>(server_->options.max_body, server_->options.max_streamed_body))
@@ -279,6 +338,7 @@ PORTUNUS_DECL result<std::string_view> session::piece_at_hand(std::uint64_t most
         closing_ = true;
         server_state::bump(server_->counts.refused[static_cast<std::size_t>(chunks_.why().kind)]);
         fail_body(chunks_.why().answer());
+        body_complaint_ = chunks_.why().detail() + "\n";
         return chunks_.why().to_error();
     case chunked_step::kind::more:
         break;
@@ -291,6 +351,7 @@ PORTUNUS_DECL awaitable<result<std::string_view>> session::next_piece(pointer s,
     for (;;) {
         if (s->body_done_) co_return std::string_view();
         auto piece = s->piece_at_hand(most_of_all);
+        if (!piece || s->body_done_) s->body_is_over();
         if (!piece || !piece->empty() || s->body_done_) co_return piece;
         if (s->head().expect_continue() && !s->asked_to_continue_)
             s->out_.append("HTTP/1.1 100 Continue\r\n\r\n");
@@ -308,10 +369,13 @@ PORTUNUS_DECL awaitable<result<std::string_view>> session::next_piece(pointer s,
         if (!s->head().chunked())
             room = static_cast<std::size_t>(std::min<std::uint64_t>(room, s->body_left_));
         result<std::size_t> n = errc::canceled;
+        s->reading_body_ = true;
         if (s->late_ != phase::body)
             n = co_await s->stream_.read_some(boost::asio::buffer(s->more_.data(), room));
+        s->reading_body_ = false;
         if (!n) {
             s->closing_ = true;
+            s->body_is_over();
             if (s->late_ != phase::body) co_return n.error();
             s->fail_body(status::request_timeout);
             co_return error(errc::read_timeout, "the body was not complete within its limit");
@@ -339,7 +403,6 @@ PORTUNUS_DECL awaitable<result<std::string_view>> session::collect_body(pointer 
             s->collected_.append(*piece);
     }
     if (!in_one) s->whole_body_ = s->collected_;
-    s->watch(phase::handler, s->server_->options.handler_limit);
     co_return s->whole_body_;
 }
 
@@ -436,11 +499,13 @@ PORTUNUS_DECL const handler* session::choose() {
 
 PORTUNUS_DECL awaitable<void> session::answer_by_coroutine(pointer s, const handler* by) {
     s->watch(phase::handler, s->server_->options.handler_limit);
+    s->working(true);
     try {
         s->answer_ = co_await by->answer_later(s->request_);
     } catch (...) {
         s->handler_failed(std::current_exception());
     }
+    s->working(false);
     s->watch(phase::none, {});
 }
 
@@ -496,10 +561,34 @@ PORTUNUS_DECL awaitable<void> session::run(pointer s) {
     if (!sent) s->next_.reset();
 }
 
+/// Says that the house is full, when the client has begun to ask or a moment later.
+PORTUNUS_DECL awaitable<void> session::turn_away(pointer s) {
+    server_state::bump(s->server_->counts.turned_away);
+    s->watch(phase::head, farewell);
+    auto asked = co_await s->stream_.read_some(s->room());
+    (void)asked; // whatever it is, it gets the same answer
+    s->watch(phase::none, {});
+    response answer(status::service_unavailable);
+    answer.add(field::retry_after, std::to_string(s->server_->options.retry_after.count()));
+    answer_form form;
+    form.keep_alive = false;
+    s->write_head(answer, form);
+    const auto size = s->out_.size();
+    // Nearly always it fits; who does not take it is not waited for.
+    const auto sent = s->stream_.try_write_some(boost::asio::buffer(s->out_));
+    if (!sent || *sent != size) co_return s->stream_.abort();
+    auto closed = co_await s->stream_.close(farewell);
+    (void)closed;
+}
+
 /// The connection's own coroutine runs in one that can be cancelled by the server alone, so that a handler
 /// that takes too long can be, and the connection goes on to say so.
-PORTUNUS_DECL awaitable<void> session::serve(pointer s) {
+PORTUNUS_DECL awaitable<void> session::serve(pointer s, [[maybe_unused]] seat place) {
     co_await boost::asio::this_coro::throw_if_cancelled(false);
+    if (!place.taken()) {
+        co_await turn_away(std::move(s));
+        co_return;
+    }
     auto outer = co_await boost::asio::this_coro::cancellation_state;
     if (outer.slot().is_connected())
         outer.slot().assign([s](boost::asio::cancellation_type type) { s->cancel_.emit(type); });
@@ -535,13 +624,17 @@ PORTUNUS_DECL server_counters server::counters() const {
     now.handler_timeouts = n.handler_timeouts;
     now.handler_failures = n.handler_failures;
     now.too_large = n.too_large;
+    now.client_gone = n.client_gone;
+    now.turned_away = n.turned_away;
+    now.handshake_failures = n.handshake_failures;
     return now;
 }
 
 namespace detail {
 PORTUNUS_DECL server open_server(runtime& rt, std::shared_ptr<server_state> state) {
-    auto door = rt.listen(state->options.door, [state](tcp_stream peer) {
-        return detail::session::serve(std::make_shared<detail::session>(any_stream(std::move(peer)), state));
+    auto door = rt.listen(state->door(), [state](tcp_stream peer) {
+        return detail::session::serve(std::make_shared<detail::session>(any_stream(std::move(peer)), state),
+                                      seat(state));
     });
     return server(std::move(door), std::move(state));
 }

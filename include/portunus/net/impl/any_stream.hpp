@@ -42,6 +42,8 @@ class any_stream_state : public boost::intrusive_ref_counter<any_stream_state, b
     virtual void request_stop() noexcept = 0;
     virtual bool stop_requested() const noexcept = 0;
     virtual bool is_open() const noexcept = 0;
+    virtual bool is_broken() noexcept = 0;
+    virtual bool peer_finished() const noexcept = 0;
     virtual close_reason reason() const noexcept = 0;
     virtual error failure_cause() const = 0;
     virtual void record_failure(const error& cause) = 0;
@@ -122,6 +124,18 @@ class any_stream_of final : public any_stream_state {
             return below_->is_open();
         else
             return !aborted_;
+    }
+    bool is_broken() noexcept override {
+        if constexpr (requires { below_->is_broken(); })
+            return below_->is_broken();
+        else
+            return false;
+    }
+    bool peer_finished() const noexcept override {
+        if constexpr (requires { below_->peer_finished(); })
+            return below_->peer_finished();
+        else
+            return false;
     }
     close_reason reason() const noexcept override {
         if constexpr (requires { below_->reason(); })
@@ -268,6 +282,12 @@ inline void any_stream::prepend(std::string bytes) {
 }
 inline bool any_stream::is_open() const noexcept {
     return state_ && state_->is_open();
+}
+inline bool any_stream::is_broken() noexcept {
+    return state_ && state_->is_broken();
+}
+inline bool any_stream::peer_finished() const noexcept {
+    return state_ && state_->peer_finished();
 }
 inline close_reason any_stream::reason() const noexcept {
     return state_ ? state_->reason() : close_reason::none;

@@ -712,6 +712,15 @@ PORTUNUS_DECL void tcp_stream::cancel_read() noexcept {
 PORTUNUS_DECL void tcp_stream::request_stop() noexcept {
     if (state_) state_->request_stop();
 }
+PORTUNUS_DECL bool tcp_stream::is_broken() noexcept {
+    return state_ && state_->ended().has_value();
+}
+PORTUNUS_DECL bool tcp_stream::peer_finished() const noexcept {
+    if (!is_open()) return false;
+    if (state_->peer_finished) return true;
+    pollfd now = {native_handle(), POLLRDHUP, 0};
+    return ::poll(&now, 1, 0) > 0 && (now.revents & POLLRDHUP) != 0;
+}
 PORTUNUS_DECL close_reason tcp_stream::reason() const noexcept {
     return state_ ? state_->reason : close_reason::none;
 }

@@ -26,6 +26,26 @@ PORTUNUS_DECL bool port_list::contains(std::uint16_t port) const noexcept {
     return after != ranges_.begin() && std::prev(after)->contains(port);
 }
 
+PORTUNUS_DECL port_list port_list::without(const port_list& others) const {
+    port_list rest;
+    auto other = others.ranges_.begin();
+    for (const port_range& range : ranges_) {
+        unsigned from = range.first(); // of what is left of it
+        const unsigned last = range.last();
+        while (other != others.ranges_.end() && other->last() < from) ++other;
+        for (auto next = other; from != 0 && from <= last && next != others.ranges_.end(); ++next) {
+            if (next->first() > last) break;
+            if (next->first() > from)
+                rest.ranges_.emplace_back(static_cast<std::uint16_t>(from),
+                                          static_cast<std::uint16_t>(next->first() - 1));
+            from = next->last() + 1u;
+        }
+        if (from <= last)
+            rest.ranges_.emplace_back(static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(last));
+    }
+    return rest;
+}
+
 PORTUNUS_DECL std::string to_string(const port_list& list) {
     std::string text;
     for (const port_range& range : list.ranges())

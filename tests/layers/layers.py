@@ -40,7 +40,7 @@ PURE_ROOMS = {"framing", "policy", "json", "crypto"}
 # names begin like theirs (http/server_options.hpp, http/detail/server_session.hpp); every other header of the room is
 # pure.
 WAITING = {
-    "http": ("server", "client", "websocket", "connection", "request", "streaming"),
+    "http": ("server", "https_server", "client", "websocket", "connection", "request", "streaming"),
     "channel": ("channel", "session"),  # channel, channel_server, channel_client
 }
 PURE_PART_MAY_INCLUDE = {"core", "framing", "policy", "json", "crypto"}

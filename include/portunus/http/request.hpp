@@ -33,6 +33,7 @@ class request_source {
     virtual const request_head& head() const noexcept = 0;
     virtual const route_match& match() const noexcept = 0;
     virtual const any_stream& stream() const noexcept = 0;
+    virtual bool is_tls() const noexcept = 0;
     virtual awaitable<result<std::string_view>> body() = 0;
     virtual awaitable<result<std::string_view>> read_body() = 0;
 
@@ -80,6 +81,8 @@ class request {
 
     endpoint_type remote_endpoint() const noexcept { return source_.stream().remote_endpoint(); }
     endpoint_type local_endpoint() const noexcept { return source_.stream().local_endpoint(); }
+    /// Whether it came over TLS to this server; a proxy in front of it is not asked.
+    bool is_tls() const noexcept { return source_.is_tls(); }
     boost::asio::any_io_executor get_executor() const { return source_.stream().get_executor(); }
 
     /// Completes with the whole body, at most `server_options::max_body` bytes; a body that has arrived

@@ -78,7 +78,7 @@ class session final : public request_source, public body_sink {
   public:
     using pointer = std::shared_ptr<session>;
 
-    session(any_stream peer, std::shared_ptr<server_state> of);
+    session(any_stream peer, std::shared_ptr<server_state> of, bool secure = false);
 
     /// The whole life of a connection; completes when nothing more is to be said on it.
     static awaitable<void> serve(pointer s, seat place);
@@ -92,6 +92,10 @@ class session final : public request_source, public body_sink {
     const request_head& head() const noexcept override { return parser_.head(); }
     const route_match& match() const noexcept override { return match_; }
     const any_stream& stream() const noexcept override { return stream_; }
+    bool is_tls() const noexcept override { return secure_; }
+
+    /// How long somebody who was turned away may take for each of the two things that he has to do.
+    static constexpr steady_clock::duration farewell = std::chrono::seconds(1);
 
   private:
     enum class phase : std::uint8_t { none, head, body, handler, gone };
@@ -137,8 +141,7 @@ class session final : public request_source, public body_sink {
     /// Whether this answer is the last one because of a stop.
     bool is_last();
 
-    static constexpr steady_clock::duration look_period = std::chrono::seconds(1), // at the client
-        farewell = std::chrono::seconds(1);
+    static constexpr steady_clock::duration look_period = std::chrono::seconds(1); // at the client
     static constexpr std::size_t first_room = 4096, most_kept = 64 * 1024, most_out = 64 * 1024,
                                  most_discarded = 64 * 1024, body_room = 16 * 1024, body_part = 64 * 1024;
 
@@ -176,6 +179,7 @@ class session final : public request_source, public body_sink {
     phase late_ = phase::none;
     deadline limit_, look_;
     boost::asio::cancellation_signal cancel_;
+    const bool secure_;
 };
 
 } // namespace portunus::http::detail

@@ -48,12 +48,13 @@ PORTUNUS_DECL listener_options server_state::door() {
     return asked;
 }
 
-PORTUNUS_DECL session::session(any_stream peer, std::shared_ptr<server_state> of)
+PORTUNUS_DECL session::session(any_stream peer, std::shared_ptr<server_state> of, bool secure)
     : stream_(std::move(peer)), server_(std::move(of)), parser_(slots_, server_->options.head),
       limit_(deadline_service::of(stream_.get_executor()), this,
              [](void* self) { static_cast<session*>(self)->time_is_up(); }),
       look_(deadline_service::of(stream_.get_executor()), this,
-            [](void* self) { static_cast<session*>(self)->look_for_client(); }) {}
+            [](void* self) { static_cast<session*>(self)->look_for_client(); }),
+      secure_(secure) {}
 
 PORTUNUS_DECL void session::watch(phase what, steady_clock::duration after) {
     phase_ = what;

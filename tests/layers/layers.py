@@ -50,8 +50,9 @@ PURE_PART_MAY_INCLUDE = {"core", "framing", "policy", "json", "crypto"}
 UMBRELLA = "portunus.hpp"
 UNDER_UMBRELLA = {"core", "framing", "policy", "net"}
 VERSION = "version.hpp"
-# It brings nothing that needs these: crypto and net/tls_stream are included by those who link portunus::tls.
-OPTIONAL = ("openssl/", "boost/asio/ssl")
+# It brings nothing that needs these: crypto and net/tls_stream are included by those who link portunus::tls, http/gzip by
+# those who link portunus::gzip.
+OPTIONAL = ("openssl/", "boost/asio/ssl", "zlib.h")
 
 # What compiles the library separately: src.hpp includes the parts under src/, each .ipp file is in exactly one of them,
 # and nobody else includes any of these.
@@ -65,6 +66,7 @@ DEPENDENCIES = [
     ("boost/beast", {"http", "adapters"}, (), "Boost.Beast belongs to http"),
     ("boost/asio/ssl", {"crypto"}, ("net/tls_stream",), "OpenSSL belongs to crypto and net/tls_stream"),
     ("openssl/", {"crypto"}, ("net/tls_stream",), "OpenSSL belongs to crypto and net/tls_stream"),
+    ("zlib.h", set(), ("http/gzip",), "zlib belongs to http/gzip"),
 ]
 # Headers of single rooms that only one header of another room may include.
 GRANTS = {("net", "crypto"): ("net/tls_stream",)}
@@ -329,12 +331,12 @@ def left_uncompiled(headers):
 
 
 def costly_umbrella(headers):
-    """What the umbrella must not bring: OpenSSL is an optional dependency, which has to be linked as well."""
+    """What the umbrella must not bring: OpenSSL and zlib are optional dependencies, which have to be linked as well."""
     found = []
     for line, target in headers[UMBRELLA].own if UMBRELLA in headers else []:
         for name in sorted(closure(target, headers)) if target in headers else []:
             if any(foreign.startswith(OPTIONAL) for _, foreign in headers[name].foreign):
-                text = f"brings <portunus/{name}>, which needs OpenSSL: whoever wants TLS includes it by itself"
+                text = f"brings <portunus/{name}>, which needs OpenSSL or zlib: whoever wants it includes it by itself"
                 found.append((headers[UMBRELLA].shown, line, "umbrella", text))
                 break
     return found

@@ -90,6 +90,12 @@ class response {
     /// "Name: value\r\n" for each that was added.
     std::string_view fields() const noexcept { return fields_; }
     bool upgrades() const noexcept { return upgrade_; }
+    /// The value of the first field of that name that was added.
+    std::optional<std::string_view> find(std::string_view name) const noexcept;
+    std::optional<std::string_view> find(field name) const noexcept { return find(text_of(name)); }
+    /// Takes away all that were added under that name.
+    response& remove(std::string_view name);
+    response& remove(field name) { return remove(text_of(name)); }
 
     /// A body that is written while it is sent, with its length where that is known; for `streamed` and
     /// `send_file`.
@@ -101,6 +107,10 @@ class response {
         return *this;
     }
     detail::body_source* source() const noexcept { return source_.get(); }
+    std::unique_ptr<detail::body_source> take_source() noexcept {
+        length_.reset();
+        return std::move(source_);
+    }
     std::optional<std::uint64_t> source_length() const noexcept { return length_; }
 
     /// Hands the connection over: after this answer was sent (101 with its Upgrade field, a 2xx for CONNECT)

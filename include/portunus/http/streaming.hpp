@@ -20,6 +20,7 @@ class body_writer;
 namespace detail {
 
 class session;
+class gzip_sink;
 
 /// Where a body goes on its way to the client.
 class body_sink {
@@ -50,6 +51,7 @@ class body_writer {
 
   private:
     friend class detail::session;
+    friend class detail::gzip_sink;
     body_writer(detail::body_sink& s, bool chunked, std::optional<std::uint64_t> length) noexcept
         : sink_(s), left_(length), chunked_(chunked) {}
     /// Whether all that was promised has been written.

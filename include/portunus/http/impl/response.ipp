@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstddef>
+#include <utility>
 
 namespace portunus::http {
 
@@ -39,6 +41,38 @@ PORTUNUS_DECL response& response::add(std::string_view name, std::string_view va
     if (detail::same_word("Upgrade", name)) upgrade_ = true;
     fields_.append(name).append(": ").append(value).append("\r\n");
     return *this;
+}
+
+namespace detail {
+
+/// Where the first line of that name begins and ends, behind `from`; both at the end of `fields` for none.
+PORTUNUS_DECL std::pair<std::size_t, std::size_t> find_line(std::string_view fields, std::string_view name,
+                                                            std::size_t from) noexcept {
+    while (from < fields.size()) {
+        const std::size_t end = fields.find("\r\n", from) + 2;
+        if (same_word(fields.substr(from, fields.find(':', from) - from), name)) return {from, end};
+        from = end;
+    }
+    return {fields.size(), fields.size()};
+}
+
+} // namespace detail
+
+PORTUNUS_DECL std::optional<std::string_view> response::find(std::string_view name) const noexcept {
+    const std::string_view all = fields_;
+    const auto [begin, end] = detail::find_line(all, name, 0);
+    if (begin == end) return std::nullopt;
+    const std::size_t value = begin + name.size() + 2; // "name: "
+    return all.substr(value, end - 2 - value);
+}
+
+PORTUNUS_DECL response& response::remove(std::string_view name) {
+    for (std::size_t from = 0;;) {
+        const auto [begin, end] = detail::find_line(fields_, name, from);
+        if (begin == end) return *this;
+        fields_.erase(begin, end - begin);
+        from = begin;
+    }
 }
 
 namespace detail {

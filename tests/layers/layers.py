@@ -40,7 +40,8 @@ PURE_ROOMS = {"framing", "policy", "json", "crypto"}
 # names begin like theirs (http/server_options.hpp, http/detail/server_session.hpp); every other header of the room is
 # pure.
 WAITING = {
-    "http": ("server", "https_server", "client", "websocket", "connection", "request", "streaming"),
+    "http": ("server", "https_server", "client", "websocket", "connection", "request", "streaming", "middleware", "access_log",
+             "basic_auth", "cors", "security_headers", "static_files", "compress", "event_stream", "event_broadcaster"),
     "channel": ("channel", "session"),  # channel, channel_server, channel_client
 }
 PURE_PART_MAY_INCLUDE = {"core", "framing", "policy", "json", "crypto"}

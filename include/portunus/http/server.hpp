@@ -4,6 +4,7 @@
 
 #include <portunus/core/detail/config.hpp>
 #include <portunus/http/head_parser.hpp>
+#include <portunus/http/middleware.hpp>
 #include <portunus/http/request.hpp>
 #include <portunus/http/router.hpp>
 #include <portunus/net/listen.hpp>
@@ -61,6 +62,8 @@ struct server_options {
     std::size_t refusals{16};
     /// What Retry-After says then.
     std::chrono::seconds retry_after{5};
+    /// What is done before and after every request, 404, 405, OPTIONS and the answers to failures included.
+    middleware around{};
 };
 
 /// What a server has counted since it began. A snapshot.

@@ -119,6 +119,8 @@ class session final : public request_source, public body_sink {
     void begin_request(std::size_t head_size);
     /// Who answers; nobody where the answer is known already.
     const handler* choose();
+    /// Whether what is around all handlers has answered.
+    bool answered_before();
     void end_request();
     void append(const response& answer);
     void write_head(const response& answer, const answer_form& form);

@@ -175,25 +175,36 @@ PORTUNUS_DECL void session::append_answer() {
     if (late_ == phase::gone) { // nobody to be told
         closing_ = true;
         out_.clear();
-    } else if (late_ == phase::handler) {
+        answer_.reset();
+        return;
+    }
+    if (late_ == phase::handler) {
         closing_ = true;
         server_state::bump(server_->counts.handler_timeouts);
-        append(response(status::service_unavailable));
+        answer_.emplace(status::service_unavailable);
     } else if (body_failure_ != status::ok) {
         closing_ = true;
-        append(body_complaint_.empty() ? response(body_failure_)
-                                       : response(body_failure_, std::move(body_complaint_)));
-    } else if (answer_ && objection(*answer_) != status::ok) {
+        if (body_complaint_.empty())
+            answer_.emplace(body_failure_);
+        else
+            answer_.emplace(body_failure_, std::move(body_complaint_));
+    } else if (!answer_) {
+        answer_.emplace(status::internal_server_error);
+    } else if (const http::status wrong = objection(*answer_); wrong != status::ok) {
         closing_ = true;
-        append(response(objection(*answer_)));
-    } else if (answer_) {
-        append(*answer_);
-        next_ = answer_->release_next();
-        if (answer_->source() && head().method() != verb::head && has_body(answer_->code()))
-            return; // it follows
-    } else {
-        append(response(status::internal_server_error));
+        answer_.emplace(wrong);
     }
+    if (const auto& after = server_->options.around.after) {
+        try {
+            after(request_, *answer_);
+        } catch (...) {
+            handler_failed(std::current_exception());
+            answer_.emplace(status::internal_server_error);
+        }
+    }
+    append(*answer_);
+    next_ = answer_->release_next();
+    if (answer_->source() && head().method() != verb::head && has_body(answer_->code())) return; // it follows
     answer_.reset();
 }
 
@@ -464,7 +475,22 @@ PORTUNUS_DECL awaitable<result<void>> session::put_body(pointer s, body_writer& 
     co_return sent;
 }
 
+PORTUNUS_DECL bool session::answered_before() {
+    const auto& before = server_->options.around.before;
+    if (!before || body_failure_ != status::ok) return false;
+    try {
+        auto early = before(request_);
+        if (!early) return false;
+        answer_ = std::move(early);
+    } catch (...) {
+        handler_failed(std::current_exception());
+        answer_.reset();
+    }
+    return true;
+}
+
 PORTUNUS_DECL const handler* session::choose() {
+    if (server_->options.around) match_ = {}; // it looks at requests that have no route, too
     if (body_failure_ != status::ok) return nullptr;
     if (server_->everything) return &*server_->everything;
     if (head().form() == target_form::asterisk) {
@@ -533,7 +559,9 @@ PORTUNUS_DECL awaitable<void> session::run(pointer s) {
         }
         if (s->phase_ != phase::none) s->watch(phase::none, {});
         s->begin_request(step.size);
-        if (const handler* by = s->choose()) {
+        const handler* by = s->choose();
+        if (s->answered_before()) by = nullptr;
+        if (by) {
             if (by->is_plain()) {
                 try {
                     s->answer_ = by->answer(s->request_);

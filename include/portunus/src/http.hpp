@@ -7,5 +7,6 @@
 
 #include <portunus/http/impl/response.ipp>
 #include <portunus/http/impl/server.ipp>
+#include <portunus/http/impl/static_files.ipp>
 
 #endif

@@ -20,5 +20,6 @@
 #include <portunus/src/pure.hpp>
 #include <portunus/src/streams.hpp>
 #include <portunus/src/testing.hpp>
+#include <portunus/src/websocket.hpp>
 
 #endif

@@ -10,6 +10,7 @@
 #include <portunus/core/detail/separate.hpp>
 
 #include <portunus/src/asio.hpp>
+#include <portunus/src/channel.hpp>
 #include <portunus/src/connecting.hpp>
 #include <portunus/src/core.hpp>
 #include <portunus/src/datagrams.hpp>

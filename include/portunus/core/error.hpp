@@ -48,6 +48,10 @@ enum class errc {
     malformed_frame,     ///< the bytes break the rules of the codec
     unencodable_payload, ///< the codec cannot carry this payload: nothing was queued
 
+    // messages: what a frame holds. The stream goes on behind it.
+    malformed_data,    ///< no JSON, or not of the expected shape; the detail names the field
+    checksum_mismatch, ///< the message is not what was sent
+
     // capacity
     queue_full,           ///< a bounded queue has no room: nothing was queued
     too_many_connections, ///< the listener's cap, or the cap of one address, is reached
@@ -167,11 +171,12 @@ class failure : public std::runtime_error {
 };
 
 /// Whether the connection that reported `e` is of no further use and should be closed. The others leave it as
-/// it was: a cancelled call, a full queue, a payload that the codec cannot carry, a second reader, nothing to
-/// do.
+/// it was: a cancelled call, a full queue, a payload that the codec cannot carry, a message that makes no
+/// sense, a second reader, nothing to do.
 inline bool is_fatal(const error& e) noexcept {
     return !(e == errc::canceled || e == errc::queue_full || e == errc::unencodable_payload ||
-             e == errc::operation_in_progress || e == errc::would_block) &&
+             e == errc::malformed_data || e == errc::checksum_mismatch || e == errc::operation_in_progress ||
+             e == errc::would_block) &&
            e.code().failed();
 }
 

@@ -85,8 +85,9 @@ TEST_CASE("an error of the library belongs to the condition that the program ask
           errc::shutting_down, errc::not_connected, errc::listener_closed}},
         {condition::denied, {errc::denied, errc::rate_exceeded, errc::port_requires_privilege}},
         {condition::malformed,
-         {errc::partial_frame, errc::malformed_frame, errc::unencodable_payload, errc::invalid_name,
-          errc::invalid_port, errc::invalid_address, errc::invalid_option}},
+         {errc::partial_frame, errc::malformed_frame, errc::unencodable_payload, errc::malformed_data,
+          errc::checksum_mismatch, errc::invalid_name, errc::invalid_port, errc::invalid_address,
+          errc::invalid_option}},
         {condition::too_large, {errc::frame_too_large}},
         {condition::unauthenticated, {errc::unauthenticated}},
         {condition::remote, {errc::remote_error}},
@@ -188,8 +189,9 @@ TEST_CASE("an error is small, and copying shares its text") {
 }
 
 TEST_CASE("an error is fatal unless it leaves the connection as it was") {
-    const std::set<errc> harmless{errc::canceled, errc::queue_full, errc::unencodable_payload,
-                                  errc::operation_in_progress, errc::would_block};
+    const std::set<errc> harmless{errc::canceled,       errc::queue_full,        errc::unencodable_payload,
+                                  errc::malformed_data, errc::checksum_mismatch, errc::operation_in_progress,
+                                  errc::would_block};
     for (const errc e : every_errc()) {
         CAPTURE(e);
         CHECK(is_fatal(e) == (harmless.count(e) == 0));

@@ -58,6 +58,10 @@ PORTUNUS_DECL const char* text_of(errc e) noexcept {
         return "malformed frame";
     case errc::unencodable_payload:
         return "the codec cannot carry this payload";
+    case errc::malformed_data:
+        return "malformed data";
+    case errc::checksum_mismatch:
+        return "the checksum does not fit the message";
     case errc::queue_full:
         return "queue full";
     case errc::too_many_connections:
@@ -126,6 +130,8 @@ PORTUNUS_DECL int group_of(errc e) noexcept {
     case errc::partial_frame:
     case errc::malformed_frame:
     case errc::unencodable_payload:
+    case errc::malformed_data:
+    case errc::checksum_mismatch:
     case errc::invalid_name:
     case errc::invalid_port:
     case errc::invalid_address:

@@ -6,5 +6,9 @@
 #include <portunus/core/detail/separate.hpp>
 
 #include <portunus/channel/impl/services.ipp>
+#include <portunus/json/detail/impl/cursor.ipp>
+#include <portunus/json/detail/impl/trouble.ipp>
+#include <portunus/json/impl/read.ipp>
+#include <portunus/json/impl/write.ipp>
 
 #endif

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
-// A message of a channel from JSON into a struct and back, beside simdjson (where it is there) and Boost.JSON's SAX
-// parser. No sockets: the same text is parsed from memory again and again, and the result is compared.
+// A message of a channel from JSON into a struct and back, beside simdjson (where it is there) and
+// Boost.JSON's SAX parser. No sockets: the same text is parsed from memory again and again, and the result is
+// compared.
 //
 //     json_bench [rounds]
 //
-// Short rounds in turns, measured as processor time. Printed are the median in nanoseconds a message, half of what lies
-// between the tenth and the ninetieth percentile, and the speed as a ratio to simdjson's, or to ours without it.
+// Short rounds in turns, measured as processor time. Printed are the median in nanoseconds a message, half of
+// what lies between the tenth and the ninetieth percentile, and the speed as a ratio to simdjson's, or to
+// ours without it.
 #include "json_bench.hpp"
 
 #include <portunus/json/read.hpp>
@@ -39,15 +41,15 @@ using namespace json_bench;
 
 #ifdef PORTUNUS_BENCH_SIMDJSON
 /// As its documentation has it: fields in the order of the text, looked up again where they are not.
-bool with_simdjson(simdjson::ondemand::parser& parser, const char* text, std::size_t size, std::size_t capacity,
-                   envelope& into) {
+bool with_simdjson(simdjson::ondemand::parser& parser, const char* text, std::size_t size,
+                   std::size_t capacity, envelope& into) {
     simdjson::ondemand::document document;
     if (parser.iterate(text, size, capacity).get(document)) return false;
     std::uint64_t status = 0, service = 0, data = 0;
     simdjson::ondemand::object inner;
     std::string_view room;
-    if (document["status"].get(status) || document["service_id"].get(service) || document["data_id"].get(data) ||
-        document["data"].get(inner))
+    if (document["status"].get(status) || document["service_id"].get(service) ||
+        document["data_id"].get(data) || document["data"].get(inner))
         return false;
     if (inner["room"].get(room) || inner["celsius"].get(into.data.celsius) || inner["ok"].get(into.data.ok))
         return false;
@@ -107,9 +109,8 @@ int main(int argc, char** argv) {
     add("json::read_into", [](const char* p, std::size_t n, envelope& into) {
         return portunus::json::read_into(std::string_view(p, n), into).has_value();
     });
-    add("Boost.JSON SAX, by hand", [](const char* p, std::size_t n, envelope& into) {
-        return boost_sax(std::string_view(p, n), into);
-    });
+    add("Boost.JSON SAX, by hand",
+        [](const char* p, std::size_t n, envelope& into) { return boost_sax(std::string_view(p, n), into); });
     add("(json::validate alone)", [&](const char* p, std::size_t n, envelope& into) {
         into = expected;
         return portunus::json::validate(std::string_view(p, n)).has_value();

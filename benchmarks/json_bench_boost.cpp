@@ -12,8 +12,8 @@ namespace {
 
 namespace json = boost::json;
 
-/// Knows which member comes next and nothing else: no duplicates, no paths, no missing members. So it does less than
-/// what it is compared with.
+/// Knows which member comes next and nothing else: no duplicates, no paths, no missing members. So it does
+/// less than what it is compared with.
 struct handler {
     static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
     static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);

@@ -22,6 +22,7 @@
 
 #include <portunus/framing/any_codec.hpp>
 #include <portunus/framing/codec.hpp>
+#include <portunus/framing/crc32.hpp>
 #include <portunus/framing/delimiter_codec.hpp>
 #include <portunus/framing/escaped_codec.hpp>
 #include <portunus/framing/fixed_codec.hpp>

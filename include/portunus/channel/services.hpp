@@ -3,6 +3,7 @@
 #define PORTUNUS_CHANNEL_SERVICES_HPP
 
 #include <portunus/channel/message.hpp>
+#include <portunus/core/detail/config.hpp>
 #include <portunus/core/error.hpp>
 
 #include <optional>
@@ -12,6 +13,9 @@
 #include <vector>
 
 namespace portunus {
+
+/// What the protocol calls a status: "okay", "callback error"; empty for a number that is not its own.
+PORTUNUS_DECL std::string_view default_name(message_status status) noexcept;
 
 /// Which services there are, and what their numbers are called. Rows S-2, S-3, S-4, S-13 and S-14.
 ///

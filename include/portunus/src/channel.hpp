@@ -5,6 +5,8 @@
 
 #include <portunus/core/detail/separate.hpp>
 
+#include <portunus/channel/detail/impl/envelope.ipp>
+#include <portunus/channel/impl/points.ipp>
 #include <portunus/channel/impl/services.ipp>
 #include <portunus/json/detail/impl/cursor.ipp>
 #include <portunus/json/detail/impl/trouble.ipp>

@@ -21,6 +21,26 @@ PORTUNUS_DECL std::string named_number(std::string_view name, std::uint32_t numb
 
 } // namespace detail
 
+PORTUNUS_DECL std::string_view default_name(message_status status) noexcept {
+    switch (status) {
+    case message_status::okay:
+        return "okay";
+    case message_status::buffering_unhandled_request:
+        return "buffering unhandled request";
+    case message_status::callback_error:
+        return "callback error";
+    case message_status::auth_required:
+        return "authentication required";
+    case message_status::service_or_data_unknown:
+        return "service or data unknown";
+    case message_status::checksum_error:
+        return "checksum error";
+    case message_status::operation_not_permitted:
+        return "operation not permitted";
+    }
+    return {};
+}
+
 PORTUNUS_DECL service_table::service_table() {
     services_ = {
         {service_id::auth_request, service_id::auth_response, "auth request", "auth response"},
@@ -36,15 +56,9 @@ PORTUNUS_DECL service_table::service_table() {
     }
     for (const service_id id : {service_id::channel_name_request, service_id::channel_name_response})
         add_data(id, data_id::channel_name, "channel name");
-    statuses_ = {
-        {message_status::okay, "okay"},
-        {message_status::buffering_unhandled_request, "buffering unhandled request"},
-        {message_status::callback_error, "callback error"},
-        {message_status::auth_required, "authentication required"},
-        {message_status::service_or_data_unknown, "service or data unknown"},
-        {message_status::checksum_error, "checksum error"},
-        {message_status::operation_not_permitted, "operation not permitted"},
-    };
+    for (std::uint32_t number = 0;
+         number <= static_cast<std::uint32_t>(message_status::operation_not_permitted); ++number)
+        add_status(message_status(number), std::string(default_name(message_status(number))));
 }
 
 PORTUNUS_DECL service_table& service_table::add_service(service_id request, service_id response,

@@ -10,6 +10,7 @@
 
 #include <portunus/core/awaitable.hpp>
 #include <portunus/core/backoff.hpp>
+#include <portunus/core/base64.hpp>
 #include <portunus/core/close_reason.hpp>
 #include <portunus/core/deadline.hpp>
 #include <portunus/core/error.hpp>

@@ -2,7 +2,7 @@
 #ifndef PORTUNUS_CRYPTO_PEM_SOURCE_HPP
 #define PORTUNUS_CRYPTO_PEM_SOURCE_HPP
 
-#include <portunus/crypto/detail/wiped_text.hpp>
+#include <portunus/crypto/secret.hpp>
 
 #include <memory>
 #include <string>
@@ -27,7 +27,7 @@ class pem_source {
     static pem_source text(std::string pem, std::string name = "the PEM text") {
         pem_source source;
         source.name_ = std::move(name);
-        source.text_ = std::make_shared<const detail::wiped_text>(std::move(pem));
+        source.text_ = std::make_shared<const secret_text>(std::move(pem));
         return source;
     }
 
@@ -36,11 +36,11 @@ class pem_source {
     /// The path, or the name that was given to the text.
     const std::string& name() const noexcept { return name_; }
     /// The text; none where it is a file.
-    const std::shared_ptr<const detail::wiped_text>& content() const noexcept { return text_; }
+    const std::shared_ptr<const secret_text>& content() const noexcept { return text_; }
 
   private:
     std::string name_;
-    std::shared_ptr<const detail::wiped_text> text_;
+    std::shared_ptr<const secret_text> text_;
 };
 
 } // namespace portunus

@@ -21,7 +21,7 @@
 
 namespace portunus::detail {
 
-using shared_wiped = std::shared_ptr<const wiped_text>;
+using shared_secret = std::shared_ptr<const secret_text>;
 
 inline error bad_pem(const pem_source& source, const std::string& what, const std::string& advice = {}) {
     const openssl_errors said;
@@ -33,7 +33,7 @@ inline error bad_pem(const pem_source& source, const std::string& what, const st
 
 inline constexpr std::size_t largest_pem = std::size_t{1} << 20;
 
-inline result<shared_wiped> read_pem(const pem_source& source) {
+inline result<shared_secret> read_pem(const pem_source& source) {
     if (!source.is_file()) return source.content();
     const auto failed = [&source](int number) {
         return error(boost::system::error_code(number, boost::system::system_category()),
@@ -57,7 +57,7 @@ inline result<shared_wiped> read_pem(const pem_source& source) {
         text.resize(before + n);
     } while (n != 0);
     if (std::ferror(file.get())) return failed(errno);
-    return shared_wiped(std::make_shared<const wiped_text>(std::move(text)));
+    return shared_secret(std::make_shared<const secret_text>(std::move(text)));
 }
 
 inline openssl_ptr<BIO> bio_over(std::string_view text) {

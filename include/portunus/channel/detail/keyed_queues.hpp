@@ -78,9 +78,7 @@ class keyed_queues {
     std::uint32_t after(std::uint32_t at) const noexcept { return slots_[at].after; }
     std::uint32_t before(std::uint32_t at) const noexcept { return slots_[at].before; }
     std::uint64_t key_of(std::uint32_t at) const noexcept { return slots_[at].key; }
-    bool holds(std::uint32_t at) const noexcept {
-        return at < slots_.size() && slots_[at].value.has_value();
-    }
+    bool holds(std::uint32_t at) const noexcept { return at < slots_.size() && slots_[at].value.has_value(); }
 
     T& operator[](std::uint32_t at) noexcept { return *slots_[at].value; }
     const T& operator[](std::uint32_t at) const noexcept { return *slots_[at].value; }

@@ -33,7 +33,8 @@ SERVERS = {
     "coroutines": ("asio_coroutines", "Asio, coroutines as written"),
     "portunus": ("portunus_server", "Portunus"),
 }
-COLORS = {"bare": "#8a8f98", "callbacks": "#5b8db8", "coroutines": "#c9a24b", "portunus": "#2f8f5b"}
+COLORS = {"bare": "#8a8f98", "callbacks": "#5b8db8", "coroutines": "#c9a24b", "portunus": "#2f8f5b",
+          "beast": "#b0674b", "nginx": "#7d6ba8"}
 
 
 class Row:
@@ -46,12 +47,22 @@ class Row:
         self.name = name or SERVERS[server][1] + (f", {note}" if note else "")
 
 
+HTTP_ROWS = [
+    Row("bare", "http"),
+    Row("beast", "http", program="beast_http", name="Boost.Beast, coroutines"),
+    Row("nginx", "http", program=HERE / "peers/nginx_http.py", name="nginx"),
+    Row("portunus", "http", program="portunus_http"),
+]
+
+
 def rows(mode):
     return [Row(server, mode) for server in SERVERS]
 
 
 class Workload:
-    def __init__(self, key, title, arguments, rows, one_core=False, unit="message", by_cpu=False):
+    def __init__(self, key, title, arguments, rows, one_core=False, unit="message", by_cpu=False,
+                 beside="callbacks"):
+        self.beside = beside  # the row that the table compares with, next to the bare loop
         self.key, self.title, self.arguments, self.rows = key, title, arguments, rows
         self.one_core = one_core  # server and generator share a core
         self.unit = unit
@@ -76,6 +87,9 @@ WORKLOADS = [
               Row("portunus", "batches", "batches", program="portunus_udp"),
               Row("portunus", "try_receive", "try_receive", program="portunus_udp"),
               Row("portunus", "reply", "receive and reply", program="portunus_udp")], unit="datagram"),
+    Workload("http", "HTTP: GET, keep-alive, 64 connections", ["http"], HTTP_ROWS, unit="request", beside="beast"),
+    Workload("http_pipelined", "HTTP: GET, 16 pipelined, 8 connections",
+             ["http", "--connections", "8", "--depth", "16"], HTTP_ROWS, unit="request", beside="beast"),
 ]
 IDLE_ROWS = rows("lines")
 
@@ -99,6 +113,12 @@ TARGETS = [
     ("datagrams, batches: rate of Asio callbacks", "datagrams", "portunus.batches", "rate/callbacks", ">=", 1.40),
     ("datagrams, batches: allocations a datagram", "datagrams", "portunus.batches", "allocations", "<=", 0.0),
     ("datagrams, receive: allocations a datagram", "datagrams", "portunus.reply", "allocations", "<=", 0.0),
+    ("http, keep-alive: rate of the bare loop", "http", "portunus", "rate/bare", ">=", 0.90),
+    ("http, keep-alive: rate of Boost.Beast", "http", "portunus", "rate/beast", ">=", 1.50),
+    ("http, keep-alive: allocations a request", "http", "portunus", "allocations", "<=", 0.0),
+    ("http, pipelined: rate of the bare loop", "http_pipelined", "portunus", "rate/bare", ">=", 0.80),
+    ("http, pipelined: rate of Boost.Beast", "http_pipelined", "portunus", "rate/beast", ">=", 10.0),
+    ("http, pipelined: allocations a request", "http_pipelined", "portunus", "allocations", "<=", 0.0),
     ("idle connection: heap bytes", "idle", "portunus", "bytes", "<=", 2048.0),
 ]
 
@@ -216,7 +236,7 @@ class Server:
         program = bench.binaries / row.program
         self.process = subprocess.Popen(
             [str(program), "--mode", row.mode], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "TMPDIR": bench.scratch.name, **(environment or {})},
             preexec_fn=child_setup(bench.arguments.server_core, bench.arguments.nice))
         try:
             self.port = self.read_port()
@@ -291,6 +311,8 @@ class Bench:
         self.counter = binaries / "allocation_counter.so"
 
     def has(self, row):
+        if row.server == "nginx" and not shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin"):
+            return False
         return (self.binaries / row.program).exists()
 
     def fail(self, text):
@@ -362,9 +384,12 @@ class Bench:
                     except Failed as failed:
                         self.fail(str(failed))
                         results[key].append(None)
-                        with servers.pop(key):
-                            pass
                         results.pop(key)
+                        try:
+                            with servers.pop(key):
+                                pass
+                        except Failed as also:
+                            self.fail(str(also))
         finally:
             for server in servers.values():
                 try:
@@ -493,7 +518,7 @@ def summarize(workload, results, counts):
         entry = {"name": row.name, "mode": row.mode, "rate": spread([rate(r) for r in measured]),
                  "cpu_ns": spread([cpu(r) for r in measured]),
                  "server_busy": statistics.median(r["server_cpu_ns"] / (r["seconds"] * 1e9) for r in measured)}
-        for other in ("bare", "callbacks", "coroutines"):
+        for other in ("bare", "callbacks", "coroutines", "beast"):
             entry[f"rate/{other}"] = per_round(results, row.key, other, rate)
             entry[f"cpu/{other}"] = per_round(results, row.key, other, cpu)
         for quantile in ("latency_p50_us", "latency_p99_us"):
@@ -551,18 +576,19 @@ def print_table(header, lines):
 
 def print_workload(workload, summary):
     print(f"\n{workload.title}")
+    beside = workload.beside
     lines = []
     for entry in summary.values():
         lines.append([
             entry["name"], f"{compact(entry['rate']['median'])}",
             f"{compact(entry['rate']['min'])}..{compact(entry['rate']['max'])}",
-            middle(entry["rate/bare"]), middle(entry["rate/callbacks"]),
-            number(entry["cpu_ns"]["median"] / 1000, 3), middle(entry["cpu/bare"]), middle(entry["cpu/callbacks"]),
+            middle(entry["rate/bare"]), middle(entry[f"rate/{beside}"]),
+            number(entry["cpu_ns"]["median"] / 1000, 3), middle(entry["cpu/bare"]), middle(entry[f"cpu/{beside}"]),
             number(entry.get("system_calls"), 3), number(entry.get("allocations"), 3),
             f"{entry['server_busy'] * 100:.0f} %",
             f"{entry['latency_p50_us']:.1f}/{entry['latency_p99_us']:.1f}" if "latency_p99_us" in entry else "-",
         ])
-    print_table(["", f"{workload.unit}s/s", "min..max", "/bare", "/callbacks", "CPU us", "/bare", "/callbacks",
+    print_table(["", f"{workload.unit}s/s", "min..max", "/bare", f"/{beside}", "CPU us", "/bare", f"/{beside}",
                  "syscalls", "allocs", "busy", "p50/p99 us"], lines)
 
 
@@ -720,8 +746,8 @@ def main():
     if bench.tracepoint is None:
         how = "strace, which changes the batching" if shutil.which("strace") else "n/a: no strace either"
         print(f"system calls: {bench.tracepoint_missing}; counted by {how}")
-    programs = sorted({row.program for workload in WORKLOADS for row in workload.rows})
-    missing = [program for program in programs if not (binaries / program).exists()]
+    missing = sorted({pathlib.Path(row.program).name for workload in WORKLOADS for row in workload.rows
+                      if not bench.has(row)})
     if missing:
         print(f"not built, left out: {', '.join(missing)}")
 

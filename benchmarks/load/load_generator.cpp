@@ -1,10 +1,10 @@
 // The load generator: one thread, one epoll set, no library under test in it.
 //
-// It checks every byte of every answer. All workloads are built so that the answer equals the request; what a
-// connection sends is therefore one endless stream, a ring of prepared messages, and what comes back is
-// compared with the same ring. Each message carries the number of its connection and its sequence number, so
-// an answer that is lost, doubled, swapped with its neighbour or sent to the wrong connection differs from
-// the ring.
+// It checks every byte of every answer. All workloads but `http` (http_answers.hpp) are built so that the
+// answer equals the request; what a connection sends is therefore one endless stream, a ring of prepared
+// messages, and what comes back is compared with the same ring. Each message carries the number of its
+// connection and its sequence number, so an answer that is lost, doubled, swapped with its neighbour or sent
+// to the wrong connection differs from the ring.
 //
 // Exit status: 0 all answers were right; 1 a wrong, missing or superfluous answer; 2 wrong usage; 3 the
 // watchdog.
@@ -41,6 +41,7 @@
 #include <unistd.h>
 
 #include "../allocation_counter.hpp"
+#include "http_answers.hpp"
 
 namespace {
 
@@ -257,7 +258,7 @@ class histogram {
 // ---------------------------------------------------------------------------------------------------------------
 // Messages
 
-enum class shape { raw, line, length4 };
+enum class shape { raw, line, length4, http };
 
 std::size_t message_bytes(shape s) {
     switch (s) {
@@ -267,6 +268,8 @@ std::size_t message_bytes(shape s) {
         return line_bytes;
     case shape::length4:
         return length_message_bytes;
+    case shape::http:
+        return http_answers::request.size();
     }
     return 0;
 }
@@ -299,6 +302,9 @@ void make_message(char* to, shape s, unsigned connection, unsigned sequence) {
         to[3] = static_cast<char>(length_body_bytes & 0xff);
         for (std::size_t i = 4; i < size; ++i) to[i] = static_cast<char>(i * 7 + sequence * 13 + connection);
         break;
+    case shape::http:
+        std::memcpy(to, http_answers::request.data(), size);
+        return;
     }
     // The numbers themselves, so that no two messages of a ring are alike.
     char* numbers = to + (s == shape::length4 ? 4 : 0);
@@ -457,12 +463,12 @@ class phases {
 };
 
 // ---------------------------------------------------------------------------------------------------------------
-// echo, lines, length4: a fixed number of connections, each with `depth` messages under way
+// echo, lines, length4, http: a fixed number of connections, each with `depth` messages under way
 
 class stream_load {
   public:
     stream_load(const options& o, shape s)
-        : options_(o), message_(message_bytes(s)), set_(::epoll_create1(EPOLL_CLOEXEC)) {
+        : options_(o), shape_(s), message_(message_bytes(s)), set_(::epoll_create1(EPOLL_CLOEXEC)) {
         const auto count = static_cast<std::size_t>(std::max(16, o.depth * 4));
         for (int i = 0; i < o.connections; ++i) {
             const auto index = static_cast<std::uint32_t>(i);
@@ -515,7 +521,9 @@ class stream_load {
         int fd;
         ring messages;
         std::uint64_t sent = 0;     // bytes given to the kernel
-        std::uint64_t received = 0; // bytes checked
+        std::uint64_t received = 0; // bytes checked; http: of the requests whose answers were
+        std::uint64_t arrived = 0;  // bytes, checked or not
+        std::string partial{};      // http: the beginning of an answer
         std::size_t unsent = 0;     // bytes that the kernel did not take yet
         bool writable = false;      // whether EPOLLOUT is waited for
         std::uint64_t asked_at = 0; // depth 1: when the message under way was sent
@@ -549,6 +557,8 @@ class stream_load {
         if (n < 0) fail("recv on connection %u: %s", index(l), std::strerror(errno));
         if (n == 0) closed(l);
         const auto size = static_cast<std::size_t>(n);
+        l.arrived += size;
+        if (shape_ == shape::http) return take_http(l, {buffer.data(), size});
         if (size > l.sent - l.received)
             fail("connection %u was answered %zu bytes more than it asked for", index(l),
                  static_cast<std::size_t>(size - (l.sent - l.received)));
@@ -556,6 +566,27 @@ class stream_load {
         const std::uint64_t before = l.received / message_;
         l.received += size;
         return static_cast<std::size_t>(l.received / message_ - before);
+    }
+
+    std::size_t take_http(link& l, std::string_view data) {
+        if (!l.partial.empty()) data = l.partial.append(data);
+        std::string why;
+        const auto found = answers_.take(data, why);
+        if (!found)
+            fail("wrong answer on connection %u: %s: \"%s\"", index(l), why.c_str(),
+                 printable(data.data(), std::min<std::size_t>(data.size(), 300)).c_str());
+        if (found->answers > (l.sent - l.received) / message_)
+            fail("connection %u was answered more than it asked for", index(l));
+        l.received += found->answers * message_;
+        if (found->used == data.size())
+            l.partial.clear();
+        else if (l.partial.empty())
+            l.partial.assign(data.substr(found->used));
+        else
+            l.partial.erase(0, found->used);
+        if (l.received == l.sent && !l.partial.empty())
+            fail("connection %u was answered more than it asked for", index(l));
+        return found->answers;
     }
 
     // After the interval: every answer that is still under way must come, then the end of the stream, nothing
@@ -568,9 +599,9 @@ class stream_load {
             ::setsockopt(l.fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
             while (l.unsent != 0) push(l);
             while (l.received < l.sent) {
-                const std::uint64_t before = l.received;
+                const std::uint64_t before = l.arrived;
                 r.total_messages += take(l);
-                if (l.received == before) missing();
+                if (l.arrived == before) missing();
             }
             ::shutdown(l.fd, SHUT_WR);
             char more = 0;
@@ -597,9 +628,11 @@ class stream_load {
     std::uint32_t index(const link& l) const { return static_cast<std::uint32_t>(&l - links_.data()); }
 
     const options& options_;
+    shape shape_;
     std::size_t message_;
     int set_;
     std::vector<link> links_;
+    http_answers answers_;
 };
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -880,12 +913,13 @@ class idle_load {
 // ---------------------------------------------------------------------------------------------------------------
 
 [[noreturn]] void usage() {
-    std::fputs("usage: load_generator echo|lines|length4|churn|datagrams|idle --port N [--connections N] "
-               "[--depth N]\n"
-               "       [--seconds S] [--warmup S] [--server-pid PID [--tracepoint ID] [--allocations FILE]]\n"
-               "Connects to 127.0.0.1 only. idle holds its connections until standard input ends; --seconds "
-               "bounds it.\n",
-               stderr);
+    std::fputs(
+        "usage: load_generator echo|lines|length4|http|churn|datagrams|idle --port N [--connections N] "
+        "[--depth N]\n"
+        "       [--seconds S] [--warmup S] [--server-pid PID [--tracepoint ID] [--allocations FILE]]\n"
+        "Connects to 127.0.0.1 only. idle holds its connections until standard input ends; --seconds "
+        "bounds it.\n",
+        stderr);
     std::exit(2);
 }
 
@@ -921,7 +955,8 @@ options parse(int argc, char** argv) {
         int connections, depth;
     };
     constexpr defaults known[] = {{"echo", 64, 1}, {"lines", 8, 64},     {"length4", 8, 16},
-                                  {"churn", 4, 1}, {"datagrams", 1, 64}, {"idle", 10'000, 1}};
+                                  {"churn", 4, 1}, {"datagrams", 1, 64}, {"idle", 10'000, 1},
+                                  {"http", 64, 1}};
     const auto* found =
         std::find_if(std::begin(known), std::end(known), [&](auto& k) { return k.workload == o.workload; });
     if (found == std::end(known)) usage();
@@ -959,7 +994,10 @@ int main(int argc, char** argv) {
         print(o, echo_bytes, samples, r);
         return 0;
     }
-    const shape s = o.workload == "echo" ? shape::raw : o.workload == "lines" ? shape::line : shape::length4;
+    const shape s = o.workload == "echo"    ? shape::raw
+                    : o.workload == "lines" ? shape::line
+                    : o.workload == "http"  ? shape::http
+                                            : shape::length4;
     stream_load load(o, s);
     const sampler samples(o);
     load.run(samples, r);

@@ -100,6 +100,36 @@ def silent(chunk, position):
     return b"" if position > AT else chunk
 
 
+ANSWER = b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:%02d GMT\r\nContent-Length: 13\r\n\r\nHello, World!"
+
+
+class HttpLiar(Liar):
+    """A server of HTTP; `lie(number)` gives the answer to the request of that number."""
+
+    def serve(self, peer):
+        number, unread = 0, b""
+        with peer:
+            try:
+                while chunk := peer.recv(65536):
+                    *heads, unread = (unread + chunk).split(b"\r\n\r\n")
+                    for _ in heads:
+                        answer = self.lie(number)
+                        if answer is None:
+                            return
+                        peer.sendall(answer)
+                        number += 1
+            except OSError:
+                pass
+
+
+def clock(number):
+    return ANSWER % (number // 10 % 60)
+
+
+def lie_at_70(instead):
+    return lambda number: instead if number == 70 else clock(number)
+
+
 CASES = [
     # (server, workload and options, exit status, part of the message)
     (truth, ["echo", "--connections", "4"], 0, ""),
@@ -130,9 +160,24 @@ DATAGRAM_CASES = [
 ]
 
 
+HTTP_CASES = [
+    (clock, ["http", "--connections", "2"], 0, ""),
+    (clock, ["http", "--connections", "2", "--depth", "16"], 0, ""),
+    (lie_at_70(ANSWER.replace(b"200", b"404") % 1), ["http", "--connections", "2"], 1, "the status is not 200"),
+    (lie_at_70(ANSWER.replace(b"World", b"Wordl") % 1), ["http", "--connections", "2"], 1, "the body is another one"),
+    (lie_at_70(ANSWER.replace(b"13", b"12") % 1), ["http", "--connections", "2"], 1, "not that of the body"),
+    (lie_at_70(ANSWER.replace(b"Content-Length: 13\r\n", b"") % 1), ["http", "--connections", "2"], 1, "no Content-Length"),
+    (lie_at_70(2 * clock(7)), ["http", "--connections", "1"], 1, "more than it asked for"),
+    (lie_at_70(clock(7) + b"H"), ["http", "--connections", "1"], 1, "more than it asked for"),
+    (lie_at_70(b""), ["http", "--connections", "1"], 1, "missing answer"),
+    (lie_at_70(None), ["http", "--connections", "1", "--depth", "16"], 1, "closed"),
+]
+
+
 def main():
     failures = 0
     cases = [(Liar, *case) for case in CASES] + [(DatagramLiar, *case) for case in DATAGRAM_CASES]
+    cases += [(HttpLiar, *case) for case in HTTP_CASES]
     for kind, lie, arguments, status, message in cases:
         liar = kind(lie)
         done = subprocess.run([sys.argv[1], *arguments, "--port", str(liar.port), "--seconds", "0.3",

@@ -14,12 +14,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { max_frame = 64 * 1024, read_bytes = 64 * 1024, events_at_once = 256 };
+/* The shortest request that is answered has 30 bytes, the answer fewer than 160. */
+enum { out_bytes = 6 * (max_frame + read_bytes) };
 
 struct kept {
     uint32_t begin, end;
@@ -32,11 +36,11 @@ struct connection {
     struct kept* output; /* not taken by the kernel yet; while it is there nothing is read */
 };
 
-/* Handles the frames of `in`, appends answers to `out` (as long as `in` at most); the bytes used, or -1. */
+/* Handles the frames of `in`, appends answers to `out` (out_bytes at most); the bytes used, or -1. */
 typedef ssize_t (*handler)(const char* in, size_t size, char* out, size_t* answered);
 
 static char input[max_frame + read_bytes];
-static char output[max_frame + read_bytes];
+static char output[out_bytes];
 static int set;
 static handler handle; /* NULL: echo */
 
@@ -78,6 +82,67 @@ static ssize_t handle_length4(const char* in, size_t size, char* out, size_t* an
     }
     *answered = used;
     return (ssize_t)used;
+}
+
+/* The one answer, with the date of this second. */
+static const char* http_answer(size_t* size) {
+    static char text[160];
+    static size_t length;
+    static time_t of;
+    time_t now = time(NULL);
+    if (now != of) {
+        char date[40];
+        struct tm t;
+        strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &t));
+        length = (size_t)snprintf(text, sizeof text,
+                                  "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/plain\r\n"
+                                  "Content-Length: 13\r\n\r\nHello, World!",
+                                  date);
+        of = now;
+    }
+    *size = length;
+    return text;
+}
+
+static int is_field(const char* line, size_t length, const char* name, size_t name_length) {
+    return length > name_length && line[name_length] == ':' && strncasecmp(line, name, name_length) == 0;
+}
+
+/* Reads request line and fields line by line, knows one method and one target, wants a Host, and takes no
+ * bodies. */
+static ssize_t handle_http(const char* in, size_t size, char* out, size_t* answered) {
+    static const char wanted[] = "GET /hello HTTP/1.1";
+    const char *head = in, *end = in + size, *line = in;
+    char* to = out;
+    int first = 1, host = 0;
+    size_t answer_size;
+    const char* answer = http_answer(&answer_size);
+    const char* lf;
+    while (line < end && (lf = memchr(line, '\n', (size_t)(end - line)))) {
+        if (lf == line || lf[-1] != '\r') return -1;
+        size_t length = (size_t)(lf - 1 - line);
+        if (first) {
+            if (length != sizeof wanted - 1 || memcmp(line, wanted, length) != 0) return -1;
+            first = 0;
+        } else if (length == 0) {
+            if (!host) return -1;
+            memcpy(to, answer, answer_size);
+            to += answer_size;
+            head = lf + 1;
+            first = 1;
+            host = 0;
+        } else {
+            const char* colon = memchr(line, ':', length);
+            if (!colon || colon == line) return -1;
+            if (is_field(line, length, "Host", 4)) host = 1;
+            if (is_field(line, length, "Content-Length", 14) ||
+                is_field(line, length, "Transfer-Encoding", 17) || is_field(line, length, "Connection", 10))
+                return -1;
+        }
+        line = lf + 1;
+    }
+    *answered = (size_t)(to - out);
+    return end - head < max_frame ? head - in : -1;
 }
 
 static struct kept* keep(const char* bytes, size_t size) {
@@ -177,8 +242,10 @@ int main(int argc, char** argv) {
         handle = handle_lines;
     else if (argc == 3 && strcmp(argv[1], "--mode") == 0 && strcmp(argv[2], "length4") == 0)
         handle = handle_length4;
+    else if (argc == 3 && strcmp(argv[1], "--mode") == 0 && strcmp(argv[2], "http") == 0)
+        handle = handle_http;
     else {
-        fprintf(stderr, "usage: %s --mode echo|lines|length4\n", argv[0]);
+        fprintf(stderr, "usage: %s --mode echo|lines|length4|http\n", argv[0]);
         return 2;
     }
 

@@ -29,11 +29,14 @@ PORTUNUS_DECL std::string interface_of(const boost::asio::ip::address& local);
 
 /// Who came in, where and when. Known at accept time; owns nothing.
 struct peer_info {
-    boost::asio::ip::tcp::endpoint remote{}; ///< the peer
+    boost::asio::ip::tcp::endpoint remote{}; ///< the peer; behind a proxy the client that it named
     boost::asio::ip::tcp::endpoint local{};  ///< our end: the address and the port that it came to
     std::uint64_t id{0};                     ///< of this connection, unique within its listener, from 1
     std::uint32_t listener{0}; ///< which of the listener's endpoints, by its place in `endpoints()`
     std::chrono::system_clock::time_point time{}; ///< when it was accepted
+    /// The proxy through which it came, where a PROXY header named somebody else as the peer; port 0 where
+    /// not.
+    boost::asio::ip::tcp::endpoint proxy{};
 
     /// The name of the interface it came in by ("eth0"), empty when it cannot be found. Asks the system.
     std::string interface() const { return detail::interface_of(local.address()); }

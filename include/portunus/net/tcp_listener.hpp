@@ -8,8 +8,10 @@
 #include <portunus/core/result.hpp>
 #include <portunus/net/inherited_sockets.hpp>
 #include <portunus/net/peer_info.hpp>
+#include <portunus/net/proxy_protocol.hpp>
 #include <portunus/net/tcp_stream.hpp>
 #include <portunus/policy/accept_policy.hpp>
+#include <portunus/policy/address_rule.hpp>
 #include <portunus/policy/admission.hpp>
 #include <portunus/policy/interface_list.hpp>
 #include <portunus/policy/port_list.hpp>
@@ -18,6 +20,8 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/address.hpp>
 
+#include <chrono>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -27,6 +31,32 @@ namespace portunus {
 namespace detail {
 class tcp_listener_state;
 }
+
+/// Peers that are proxies in front of us (HAProxy's send-proxy, nginx's proxy_protocol, a cloud's load
+/// balancer): each of their connections begins with a header that names the client for whom it was made.
+///
+/// Trust decides who is read how, and nothing is guessed: a connection from an address of `from` must begin
+/// with a header, version 1 or 2, and one from anywhere else is never looked at for one. Else anybody could
+/// claim to be anybody.
+///
+/// Policy, admission, replacing, `peer_info::remote` and `remote_endpoint()` then have the client that was
+/// named; a proxy needs no rule in the policy, and none of its own connections counts. Where it names nobody
+/// (its own checks of whether we live: LOCAL; `UNKNOWN`; a client in its file system) the true peer is the
+/// proxy itself, and the policy decides about that. `peer_info::local` stays our own end.
+struct proxy_options {
+    /// The addresses of the proxies. Empty: there are none.
+    std::vector<address_rule> from{};
+    /// Refuse, with RST, everybody who comes past the proxies. Else they are peers like any other, about whom
+    /// the policy decides.
+    bool only{false};
+    /// From the connection to the end of its header; then it is reset.
+    steady_clock::duration limit{std::chrono::seconds(3)};
+    /// The longest header of version 2, in bytes; a longer one is refused.
+    std::size_t max_header{default_max_proxy_header};
+    /// How many connections may be without their header, or behind it without a place. While there are so
+    /// many, nobody else is accepted; newcomers wait in the kernel's queue.
+    std::size_t max_waiting{256};
+};
 
 /// Where to listen and who may come in. It owns things: give it a name, then pass it to a constructor or a
 /// plain function, never in place inside a `co_await` expression.
@@ -53,6 +83,8 @@ struct listener_options {
     admission_options limits{};
     /// Counted together with other listeners that have the same one; then `limits` is not used.
     std::optional<admission> house;
+    /// Which peers speak for others (PROXY protocol).
+    proxy_options proxy{};
     /// How the accepted streams behave.
     tcp_stream_options stream{};
     /// How many connections the kernel holds until they are accepted; it caps the number
@@ -73,7 +105,9 @@ struct accepted {
 /// A guarded door: many ports, addresses and interfaces, one `accept`. A thin handle, move-only.
 ///
 /// A peer is accepted by the kernel, then asked for by the policy, then by admission; who is refused sees RST
-/// or FIN as configured (its `connect` has succeeded by then), is counted, and never reaches `accept`.
+/// or FIN as configured (its `connect` has succeeded by then), is counted, and never reaches `accept`. Behind
+/// a proxy (`proxy_options`) it is asked when the header is there, and headers that are wrong or late are
+/// counted as protocol errors.
 class tcp_listener {
   public:
     using endpoint_type = boost::asio::ip::tcp::endpoint;

@@ -8,6 +8,7 @@
 #include <portunus/core/detail/config.hpp>
 #include <portunus/core/detail/context_bound.hpp>
 #include <portunus/core/detail/event.hpp>
+#include <portunus/net/detail/proxy_gate.hpp>
 
 #include <functional>
 #include <string>
@@ -102,6 +103,10 @@ class tcp_listener_state final : private context_bound {
 
     result<void> open_one(const endpoint_type& wanted, const std::string& interface, bool v6_only);
 
+    /// Whether the kernel can refuse by itself: it sees the addresses of proxies only.
+    bool filters() const noexcept {
+        return options.policy.refuses_with() == refusal::drop && options.proxy.from.empty();
+    }
     /// Tells the kernel whom it need not answer.
     void drop_silently(int fd) const;
     static void detach_filter(int fd) noexcept;
@@ -114,7 +119,10 @@ class tcp_listener_state final : private context_bound {
 
     bool full() const { return house.options().full == when_full::wait && house.full(); }
     /// Who may replace somebody has to be looked at though all places are taken.
-    bool may_accept() const { return !paused && !exhausted && (takes_over || !full()); }
+    bool may_admit() const { return !paused && !exhausted && (takes_over || !full()); }
+
+    /// The same for those who are still in the kernel's queue.
+    bool may_accept() const { return may_admit() && !gate.full(); }
 
     /// Whether the kernel holds nobody for us.
     bool queue_is_empty() const noexcept;
@@ -134,6 +142,13 @@ class tcp_listener_state final : private context_bound {
 
     /// One attempt at one door. With `outcome::peer` there is a socket in `taken`.
     outcome try_accept(std::size_t index, std::optional<accepted_socket>& taken, int& number);
+
+    /// Asks policy and admission about a peer whose true address is known. Takes the descriptor.
+    outcome admit(int fd, const peer_info& from, std::optional<accepted_socket>& taken);
+    /// The next one whose proxy has named him; `nobody` where there is none.
+    outcome admit_announced(std::optional<accepted_socket>& taken);
+    bool is_proxy(const endpoint_type& remote) const noexcept;
+    void header_failed(const peer_info& peer, const error& why) noexcept;
 
     /// The same when memory runs out, or a log sink throws: one peer is lost, the door stays open.
     outcome accept_safely(std::size_t index, std::optional<accepted_socket>& taken, int& number);
@@ -163,6 +178,7 @@ class tcp_listener_state final : private context_bound {
     std::shared_ptr<context_counters> counts; // of this context
     admission house;
     event changed;
+    proxy_gate gate;
     deadline later; // of the back-off, and of the second look while stopping
     std::vector<door> doors;
     std::vector<endpoint_type> where;

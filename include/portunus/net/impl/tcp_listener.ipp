@@ -13,6 +13,7 @@
 #include <portunus/core/metrics.hpp>
 #include <portunus/core/result.hpp>
 #include <portunus/net/detail/open_failure.hpp>
+#include <portunus/net/detail/proxy_gate.hpp>
 #include <portunus/net/detail/silent_filter.hpp>
 #include <portunus/net/inherited_sockets.hpp>
 #include <portunus/net/peer_info.hpp>
@@ -51,7 +52,7 @@ PORTUNUS_DECL result<tcp_stream> accepted_socket::attach(const boost::asio::any_
                                                          const tcp_stream_options& options) {
     boost::asio::ip::tcp::socket socket(executor);
     boost::system::error_code ec;
-    socket.assign(peer.remote.protocol(), fd_, ec);
+    socket.assign(peer.local.protocol(), fd_, ec); // the client of a proxy may be of another family
     if (ec) return error(ec, "the accepted socket could not be watched");
     fd_ = -1;
     tcp_stream stream = tcp_stream_state::make(std::move(socket), options, peer.remote, peer.local);
@@ -83,12 +84,20 @@ PORTUNUS_DECL tcp_listener_state::tcp_listener_state(const boost::asio::any_io_e
                                                      listener_options o, metrics m)
     : context_bound(e), executor(e), options(std::move(o)), meters(std::move(m)), counts(meters.of(0)),
       house(options.house ? *options.house : admission(options.limits)), changed(e),
+      gate(e, options.proxy.limit, options.proxy.max_header, options.proxy.max_waiting),
       later(deadline_service::of(e), this,
-            [](void* self) { static_cast<tcp_listener_state*>(self)->retry(); }) {}
+            [](void* self) { static_cast<tcp_listener_state*>(self)->retry(); }) {
+    gate.tell([this] { wake(); },
+              [this](const peer_info& peer, const error& why) { header_failed(peer, why); });
+}
 
 PORTUNUS_DECL result<void> tcp_listener_state::open() {
     if (options.ports.empty() && options.inherited.empty())
         return error(errc::invalid_port, "no port to listen on");
+    if (options.proxy.only && options.proxy.from.empty())
+        return error(errc::invalid_option, "proxy.only without the address of a proxy lets nobody in");
+    if (options.proxy.max_waiting == 0 || options.proxy.limit <= steady_clock::duration::zero())
+        return error(errc::invalid_option, "proxy.max_waiting and proxy.limit are more than zero");
     for (const inherited_socket& socket : options.inherited)
         if (auto good = fit_to_inherit(socket); !good) return good;
     std::vector<std::string> interfaces(options.interfaces.begin(), options.interfaces.end());
@@ -222,7 +231,7 @@ PORTUNUS_DECL result<void> tcp_listener_state::open_one(const endpoint_type& wan
     a.native_non_blocking(true, ec);
     const endpoint_type real = a.local_endpoint(ec);
     if (ec) return refused(ec.value());
-    if (options.policy.refuses_with() == refusal::drop) drop_silently(fd);
+    if (filters()) drop_silently(fd);
     where.push_back(real);
     doors.emplace_back(std::move(a), real, interface);
     return {};
@@ -248,7 +257,7 @@ PORTUNUS_DECL void tcp_listener_state::set_policy(accept_policy policy) {
         if (stopping || d.inherited) continue; // a filter there would be everybody's
         // First the old one: the kernel may have no room for both, and would keep it.
         detach_filter(d.descriptor);
-        if (options.policy.refuses_with() == refusal::drop) drop_silently(d.descriptor);
+        if (filters()) drop_silently(d.descriptor);
     }
 }
 
@@ -349,6 +358,64 @@ tcp_listener_state::try_accept(std::size_t index, std::optional<accepted_socket>
         if (::getsockname(fd, peer.local.data(), &size) == 0) peer.local.resize(size);
     }
     peer.listener = static_cast<std::uint32_t>(index);
+    if (!options.proxy.from.empty()) {
+        if (is_proxy(peer.remote)) {
+            gate.enter(std::exchange(mine.fd, -1), peer);
+            return outcome::skip;
+        }
+        if (options.proxy.only) {
+            refuse(std::exchange(mine.fd, -1), refusal::reset);
+            counts->refused_by_policy.add();
+            if (options.log.enabled(log_level::info))
+                options.log(
+                    log_level::info, "a peer was refused",
+                    {{"remote", to_string(peer.remote)}, {"reason", "it does not come through a proxy"}});
+            return outcome::skip;
+        }
+    }
+    return admit(std::exchange(mine.fd, -1), peer, taken);
+}
+
+PORTUNUS_DECL bool tcp_listener_state::is_proxy(const endpoint_type& remote) const noexcept {
+    const auto address = policy_detail::flatten(remote.address());
+    return std::any_of(options.proxy.from.begin(), options.proxy.from.end(),
+                       [&](const address_rule& rule) { return rule.matches(address, remote.port()); });
+}
+
+PORTUNUS_DECL void tcp_listener_state::header_failed(const peer_info& peer, const error& why) noexcept {
+    try {
+        if (why == errc::end_of_stream) // a look at whether the port is open, as balancers take it
+            return options.log(log_level::debug, "a proxy hung up without a header",
+                               {{"proxy", to_string(peer.remote)}});
+        counts->protocol_errors.add();
+        options.log(log_level::warning, "the connection of a proxy was refused: " + why.message(),
+                    {{"proxy", to_string(peer.remote)}, {"local", to_string(peer.local)}});
+    } catch (...) { // no memory, or a log that throws: there is nobody left to tell
+    }
+}
+
+PORTUNUS_DECL tcp_listener_state::outcome
+tcp_listener_state::admit_announced(std::optional<accepted_socket>& taken) {
+    auto named = gate.next();
+    if (!named) return outcome::nobody;
+    try {
+        return admit(std::exchange(named->fd, -1), named->peer, taken);
+    } catch (...) { // no memory, or a log that throws: this one, and not the door
+        counts->accept_errors.add();
+        return outcome::skip;
+    }
+}
+
+PORTUNUS_DECL tcp_listener_state::outcome tcp_listener_state::admit(int fd, const peer_info& from,
+                                                                    std::optional<accepted_socket>& taken) {
+    struct owner { // until somebody has taken it
+        int fd;
+        ~owner() {
+            if (fd >= 0) ::close(fd);
+        }
+    } mine{fd};
+    peer_info peer = from;
+    const door& d = doors[peer.listener];
     connection_attempt attempt{peer.remote.address(), peer.remote.port(), peer.local.address(),
                                peer.local.port()};
     std::string interface;
@@ -447,6 +514,7 @@ PORTUNUS_DECL void tcp_listener_state::stop() {
 
 PORTUNUS_DECL void tcp_listener_state::close() noexcept {
     doors.clear();
+    gate.clear();
     later.disarm();
     house.forget(std::exchange(waiting_for_room, 0)); // the house may outlive our context
     changed.notify();
@@ -473,10 +541,18 @@ PORTUNUS_DECL awaitable<error> tcp_listener_state::accept_each(pointer s, sink t
     for (;;) {
         if (s->doors.empty()) co_return errc::listener_closed;
         if (stop_asked(asked)) co_return errc::canceled;
-        if (s->may_accept()) {
+        if (s->may_admit()) {
             int number = 0;
             bool again = false;
-            for (std::size_t n = 0; n < s->doors.size() && s->may_accept(); ++n) {
+            if (s->gate.ready()) {
+                again = true;
+                if (s->admit_announced(taken) == outcome::peer) {
+                    const bool more = take(*taken);
+                    taken.reset();
+                    if (!more) co_return error();
+                }
+            }
+            for (std::size_t n = 0; !again && n < s->doors.size() && s->may_accept(); ++n) {
                 const std::size_t i = s->turn;
                 if (!s->doors[i].ready) {
                     s->turn = (i + 1) % s->doors.size();
@@ -516,7 +592,7 @@ PORTUNUS_DECL awaitable<error> tcp_listener_state::accept_each(pointer s, sink t
             }
             in_a_row = 0;
         }
-        if (s->stopping && s->queue_is_empty()) {
+        if (s->stopping && s->queue_is_empty() && s->gate.empty()) {
             if (s->looked_twice) {
                 s->close();
                 co_return errc::listener_closed;
@@ -536,7 +612,7 @@ PORTUNUS_DECL awaitable<error> tcp_listener_state::accept_each(pointer s, sink t
             s->watching = false;
             if (!ec && !s->doors.empty()) s->doors.front().ready = true;
         } else {
-            if (!s->paused && !s->exhausted) { // all places are taken
+            if (!s->paused && !s->exhausted && !s->may_admit()) { // all places are taken
                 std::weak_ptr<tcp_listener_state> self = s;
                 std::function<void()> notify = [self, executor = s->executor] {
                     boost::asio::post(executor, [self] {

@@ -13,6 +13,7 @@
 #include <portunus/net/impl/listen.ipp>
 #include <portunus/net/impl/peer_info.ipp>
 #include <portunus/net/impl/proxy_protocol.ipp>
+#include <portunus/net/impl/service_notify.ipp>
 #include <portunus/net/impl/session_keys.ipp>
 #include <portunus/net/impl/tcp_listener.ipp>
 

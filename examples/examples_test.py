@@ -6,6 +6,7 @@
 """
 
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -286,8 +287,12 @@ class Examples(unittest.TestCase):
             self.assertEqual(program.end()[0], 0)
         self.assertEqual(run("interfaces", "nonsense")[0], 2)
 
-    def test_socket_activation_serves_on_the_socket_that_it_was_given(self):
-        with socket.create_server(("127.0.0.1", 0)) as given:
+    def test_socket_activation_serves_on_the_socket_that_it_was_given_and_tells_the_manager(self):
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with manager, socket.create_server(("127.0.0.1", 0)) as given:
+            manager.bind("")  # the system chooses an abstract name
+            manager.settimeout(PATIENCE)
+            told = "@" + manager.getsockname()[1:].decode()
             port = given.getsockname()[1]
             with connect(port) as early:  # before the program starts
                 early.sendall(b"hello\n")
@@ -297,13 +302,17 @@ class Examples(unittest.TestCase):
                     pass_fds=[given.fileno()],
                     stdout=subprocess.PIPE,
                     text=True,
+                    env={**os.environ, "NOTIFY_SOCKET": told, "WATCHDOG_USEC": "60000000"},
                 )
                 try:
                     self.assertEqual(early.recv(100).strip(), b"hello")
+                    first = {manager.recv(4096), manager.recv(4096)}
+                    self.assertEqual(first, {b"READY=1\nSTATUS=echoes lines", b"WATCHDOG=1"})
                 finally:
                     early.close()
                     program.terminate()
                     out, _ = program.communicate(timeout=PATIENCE)
+                self.assertEqual(manager.recv(4096), b"STOPPING=1")
                 self.assertIn(f"given echo: a listening stream socket, 127.0.0.1:{port}", out)
                 self.assertEqual(program.returncode, 0)
 

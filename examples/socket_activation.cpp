@@ -7,13 +7,16 @@
 //     echo hello | nc -N 127.0.0.1 7020
 //
 // For good that is a unit `echo.socket` with ListenStream=7020 and FileDescriptorName=echo, beside
-// `echo.service` with ExecStart=. Started by hand, without a service manager, it opens the port itself:
+// `echo.service` with ExecStart=, Type=notify and, where it is to be started anew when it hangs, WatchdogSec=30:
+// the program then says when it serves, that it lives, and when it stops. Started by hand, without a service
+// manager, it opens the port itself and tells nobody:
 //
 //     ./example_socket_activation [port]      7020
 
 #include <portunus/net/framed_stream.hpp>
 #include <portunus/net/inherited_sockets.hpp>
 #include <portunus/net/listen.hpp>
+#include <portunus/net/service_notify.hpp>
 
 #include <iostream>
 #include <string>
@@ -35,6 +38,7 @@ int main(int argc, char** argv) try {
     // Before anything else runs: the variables are taken out of the environment, so that programs which this
     // one starts do not take them for their own.
     door.inherited = inherited_sockets(listen_environment::unset).value();
+    const auto manager = service_notifier::from_environment(notify_environment::unset).value();
     for (const inherited_socket& socket : door.inherited) std::cout << "given " << socket << '\n';
     if (door.inherited.empty()) door.ports = port_list(argc > 1 ? argv[1] : "7020");
     door.policy = accept_policy::deny_all().allow("127.0.0.0/8").allow("::1");
@@ -43,6 +47,8 @@ int main(int argc, char** argv) try {
     const auto server = rt.listen(door, &echo_lines);
     for (const auto& endpoint : server.endpoints())
         std::cout << "listening on " << to_string(endpoint) << std::endl;
+    manager.follow(rt);
+    if (auto told = manager.ready("echoes lines"); !told) std::cerr << told.error() << '\n';
     return rt.run_until_signal(10s);
 } catch (const failure& e) {
     std::cerr << e.what() << '\n';

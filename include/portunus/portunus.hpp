@@ -73,9 +73,11 @@
 #include <portunus/net/peer_info.hpp>
 #include <portunus/net/peer_name.hpp>
 #include <portunus/net/ping.hpp>
+#include <portunus/net/proxy_protocol.hpp>
 #include <portunus/net/relay.hpp>
 #include <portunus/net/resolver.hpp>
 #include <portunus/net/serial_stream.hpp>
+#include <portunus/net/service_notify.hpp>
 #include <portunus/net/session_keys.hpp>
 #include <portunus/net/shared_datagram.hpp>
 #include <portunus/net/status.hpp>

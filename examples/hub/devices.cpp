@@ -26,6 +26,16 @@ std::string devices::list() const {
     return text;
 }
 
+std::vector<device_state> devices::all() const {
+    const auto named = [](kind what) {
+        return what == kind::on_off ? "on_off" : what == kind::percent ? "percent" : "sensor";
+    };
+    const std::lock_guard lock(mutex_);
+    std::vector<device_state> each_of_them;
+    for (const auto& [name, each] : all_) each_of_them.push_back({name, named(each.what), each.value});
+    return each_of_them;
+}
+
 result<std::string> devices::get(std::string_view name) const {
     const auto found = all_.find(name);
     if (found == all_.end()) return unknown(name);

@@ -9,8 +9,15 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace hub {
+
+struct device_state {
+    std::string name;
+    std::string kind; ///< on_off, percent, sensor
+    std::string value;
+};
 
 /// Every function may be called from any thread: sessions of several contexts share the one house.
 class devices {
@@ -20,6 +27,7 @@ class devices {
     std::size_t count() const;
     /// "dimmer=40 lamp=off ..."
     std::string list() const;
+    std::vector<device_state> all() const;
     /// Fails with `errc::invalid_option` when there is no such device; so does `set`.
     portunus::result<std::string> get(std::string_view name) const;
     /// Gives the new value. Fails with `errc::denied` for a sensor, and with `errc::invalid_option` for a

@@ -12,6 +12,7 @@
 #include "options.hpp"
 #include "scoreboard.hpp"
 #include "session.hpp"
+#include "web.hpp"
 
 #include <portunus/framing/length_prefix_codec.hpp>
 #include <portunus/framing/line_codec.hpp>
@@ -22,6 +23,7 @@
 #include <csignal>
 #include <iostream>
 #include <optional>
+#include <sstream>
 #include <stop_token>
 #include <string>
 
@@ -47,6 +49,9 @@ void open(runtime& rt, const listener_options& options, const Codec& codec, cons
     at.server = rt.listen(options, [codec, &with, &at](tcp_stream peer) {
         return hub::converse(std::move(peer), codec, with, at);
     });
+    std::ostringstream policy;
+    policy << options.policy;
+    at.policy = policy.str();
     for (const auto& where : at.server->endpoints())
         std::cout << at.name << " port on " << to_string(where) << ": " << options.policy << '\n';
 }
@@ -108,6 +113,8 @@ int run(const hub::options& chosen) {
     const std::stop_callback goodbye(rt.stop_token(), [&announced] {
         if (announced) announced->close();
     });
+    hub::web page(rt, chosen, house, board, handle, everybody, passing);
+    page.print_where(std::cout);
     std::cout << "ready, on " << chosen.contexts << (chosen.contexts == 1 ? " thread" : " threads")
               << std::endl;
 
@@ -117,6 +124,7 @@ int run(const hub::options& chosen) {
     const int status = rt.run_until_signal(chosen.grace);
     board.print_summary(std::cout);
     datagrams.print_summary(std::cout);
+    page.print_summary(std::cout);
     std::cout << (status == 0 ? "ended in good order\n" : "ended; something had to be cut off\n");
     return status;
 }

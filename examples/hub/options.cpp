@@ -15,6 +15,9 @@ const std::string_view usage = R"(usage: portunus_hub [option value]...
   --packet-ports PORTS   the same commands behind a length of 4 bytes         7102
   --refused-ports PORTS  a door that lets nobody in: they see a reset         7103
   --udp-ports PORTS      the same commands as datagrams                       7104
+  --web-ports PORTS      a page that shows all of it, for browsers            7180
+  --https-ports PORTS    the same over TLS, with a certificate made at start  7143
+  --web-root DIRECTORY   where the page's files are                           beside the hub's source
   --udp-interface NAME   datagrams come and go by this interface alone        lo
   --group ADDRESS        a multicast group that may ask "who"                 239.255.71.4
   --news-port PORT       where its members listen for what has changed       7105
@@ -87,6 +90,12 @@ options parse_options(const std::vector<std::string_view>& arguments) {
                 chosen.refused_ports = port_list(value());
             else if (option == "--udp-ports")
                 chosen.udp_ports = port_list(value());
+            else if (option == "--web-ports")
+                chosen.web_ports = port_list(value());
+            else if (option == "--https-ports")
+                chosen.https_ports = port_list(value());
+            else if (option == "--web-root")
+                chosen.web_root = value();
             else if (option == "--udp-interface")
                 chosen.udp_interface = value();
             else if (option == "--group")

@@ -23,6 +23,9 @@ struct options {
     portunus::port_list packet_ports{7102};
     portunus::port_list refused_ports{7103};
     portunus::port_list udp_ports{7104};
+    portunus::port_list web_ports{7180};
+    portunus::port_list https_ports{7143};
+    std::string web_root = PORTUNUS_HUB_WEB_ROOT; // the page's files
     std::string udp_interface = "lo";
     boost::asio::ip::address group = boost::asio::ip::make_address_v4("239.255.71.4");
     std::uint16_t news_port = 7105; // of the group's members

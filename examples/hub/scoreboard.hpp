@@ -26,6 +26,7 @@ struct port {
     explicit port(std::string_view its_name) : name(its_name) {}
 
     std::string name;
+    std::string policy; // as text
     message_count messages;
     std::optional<portunus::tcp_server> server; // set before the runtime runs
 };
@@ -35,6 +36,7 @@ class scoreboard {
   public:
     /// The port stays where it is.
     port& add(std::string_view name) { return ports_.emplace_back(name); }
+    const std::list<port>& all() const noexcept { return ports_; }
 
     /// "open 1, accepted 3, ..."; fails with `errc::invalid_option` when no port has that name.
     portunus::result<std::string> stats(std::string_view name) const;

@@ -41,7 +41,8 @@ PURE_ROOMS = {"framing", "policy", "json", "crypto"}
 # pure.
 WAITING = {
     "http": ("server", "https_server", "client", "websocket", "connection", "request", "streaming", "middleware", "access_log",
-             "basic_auth", "cors", "security_headers", "static_files", "open_beneath", "compress", "event_stream", "event_broadcaster"),
+             "basic_auth", "cors", "security_headers", "static_files", "open_beneath", "compress", "event_stream", "event_broadcaster",
+             "event_mailbox"),
     "channel": ("channel", "session"),  # channel, channel_server, channel_client
 }
 PURE_PART_MAY_INCLUDE = {"core", "framing", "policy", "json", "crypto"}

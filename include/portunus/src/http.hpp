@@ -5,6 +5,7 @@
 
 #include <portunus/core/detail/separate.hpp>
 
+#include <portunus/http/impl/event_stream.ipp>
 #include <portunus/http/impl/response.ipp>
 #include <portunus/http/impl/server.ipp>
 #include <portunus/http/impl/static_files.ipp>

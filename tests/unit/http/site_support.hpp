@@ -53,7 +53,7 @@ struct answer {
             text.remove_prefix(step.consumed);
             if (step.what != http::chunked_step::kind::data) break;
         }
-        if (!chunks.done()) a.body += "(cut off)";
+        if (!chunks.done() && chunks.decoded() != 0) a.body += "(cut off)";
         return a;
     }
 };

@@ -90,23 +90,34 @@
 #include <portunus/net/udp_socket.hpp>
 #include <portunus/net/urgent.hpp>
 
+#include <portunus/http/access_log.hpp>
+#include <portunus/http/basic_auth.hpp>
 #include <portunus/http/chunked.hpp>
+#include <portunus/http/content_coding.hpp>
+#include <portunus/http/cors.hpp>
 #include <portunus/http/date.hpp>
 #include <portunus/http/etag.hpp>
+#include <portunus/http/event_broadcaster.hpp>
+#include <portunus/http/event_stream.hpp>
+#include <portunus/http/events.hpp>
 #include <portunus/http/form.hpp>
 #include <portunus/http/head.hpp>
 #include <portunus/http/head_parser.hpp>
 #include <portunus/http/list_elements.hpp>
 #include <portunus/http/media_type.hpp>
+#include <portunus/http/middleware.hpp>
 #include <portunus/http/multipart.hpp>
 #include <portunus/http/range.hpp>
 #include <portunus/http/refusal.hpp>
 #include <portunus/http/request.hpp>
 #include <portunus/http/response.hpp>
 #include <portunus/http/router.hpp>
+#include <portunus/http/security_headers.hpp>
 #include <portunus/http/server.hpp>
+#include <portunus/http/static_files.hpp>
 #include <portunus/http/streaming.hpp>
 #include <portunus/http/url.hpp>
+#include <portunus/http/vary.hpp>
 #include <portunus/http/vocabulary.hpp>
 
 #endif

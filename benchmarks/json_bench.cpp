@@ -10,6 +10,9 @@
 // ours without it.
 #include "json_bench.hpp"
 
+#include <portunus/channel/json_lines.hpp>
+#include <portunus/channel/points.hpp>
+#include <portunus/channel/pure_json.hpp>
 #include <portunus/json/read.hpp>
 #include <portunus/json/write.hpp>
 
@@ -38,6 +41,8 @@ BOOST_DESCRIBE_STRUCT(envelope, (), (status, service_id, data_id, data))
 namespace {
 
 using namespace json_bench;
+
+constexpr portunus::read_of<reading> point(portunus::data_id(7));
 
 #ifdef PORTUNUS_BENCH_SIMDJSON
 /// As its documentation has it: fields in the order of the text, looked up again where they are not.
@@ -115,7 +120,32 @@ int main(int argc, char** argv) {
         into = expected;
         return portunus::json::validate(std::string_view(p, n)).has_value();
     });
+    add("json_lines and read_into", [](const char* p, std::size_t n, envelope& into) {
+        const auto m = portunus::json_lines().decode(std::string_view(p, n));
+        if (!m) return false;
+        into.status = static_cast<std::uint32_t>(m->status);
+        into.service_id = static_cast<std::uint32_t>(m->service);
+        into.data_id = static_cast<std::uint32_t>(m->id);
+        return portunus::decode_reply(point, *m, into.data).has_value();
+    });
+    std::string sealed;
+    portunus::pure_json().encode(sealed, portunus::json_lines().decode(text).value());
+    add("pure_json and read_into", [&sealed](const char*, std::size_t, envelope& into) {
+        const auto m = portunus::pure_json().decode(sealed);
+        if (!m) return false;
+        into.status = static_cast<std::uint32_t>(m->status);
+        into.service_id = static_cast<std::uint32_t>(m->service);
+        into.data_id = static_cast<std::uint32_t>(m->id);
+        return portunus::decode_reply(point, *m, into.data).has_value();
+    });
     std::string out;
+    add("(encode_reply, json_lines)", [&](const char*, std::size_t, envelope& into) {
+        into = expected;
+        out.clear();
+        return portunus::encode_reply(portunus::json_lines(), out, portunus::service_id(10), point, into.data)
+                   .has_value() &&
+               out.size() == text.size();
+    });
     add("(json::write alone)", [&](const char*, std::size_t, envelope& into) {
         into = expected;
         out.clear();

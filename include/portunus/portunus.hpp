@@ -120,4 +120,17 @@
 #include <portunus/http/vary.hpp>
 #include <portunus/http/vocabulary.hpp>
 
+#include <portunus/json/limits.hpp>
+#include <portunus/json/raw.hpp>
+#include <portunus/json/read.hpp>
+#include <portunus/json/write.hpp>
+
+#include <portunus/channel/json_lines.hpp>
+#include <portunus/channel/message.hpp>
+#include <portunus/channel/message_codec.hpp>
+#include <portunus/channel/points.hpp>
+#include <portunus/channel/pure_json.hpp>
+#include <portunus/channel/services.hpp>
+#include <portunus/channel/struct_json.hpp>
+
 #endif

@@ -5,8 +5,6 @@
 #include <portunus/channel/detail/envelope.hpp>
 #include <portunus/channel/message_codec.hpp>
 
-#include <algorithm>
-
 namespace portunus {
 
 /// A message as a JSON object on one line, without a checksum: for people with a terminal, for scripts, and
@@ -27,7 +25,8 @@ struct json_lines {
     void finish(std::string& out, std::size_t start) const {
         // Inside of a string there is none in valid JSON, so they can only be white space.
         for (const char end : {'\n', '\r'})
-            std::replace(out.begin() + static_cast<std::ptrdiff_t>(start), out.end(), end, ' ');
+            for (std::size_t at = out.find(end, start); at != std::string::npos; at = out.find(end, at))
+                out[at] = ' ';
         out.push_back('}');
     }
     void encode(std::string& out, const message_view& m) const {

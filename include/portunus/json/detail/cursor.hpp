@@ -40,7 +40,7 @@ class cursor {
         : at_(text.data()), end_(text.data() + text.size()), begin_(text.data()), depth_left_(depth) {}
 
     /// The next byte that is no white space; 0 at the end. (A 0 in the text is no JSON either.)
-    char next() noexcept {
+    [[gnu::always_inline]] char next() noexcept {
         while (at_ != end_) {
             const char c = *at_;
             if (static_cast<unsigned char>(c) > ' ') return c;
@@ -187,7 +187,7 @@ class cursor {
         at_ += word.size();
         return true;
     }
-    bool skip_plain_string() {
+    [[gnu::always_inline]] bool skip_plain_string() {
         const char* const to = plain_end(at_ + 1, end_);
         if (to == end_ || *to != '"') [[unlikely]]
             return skip_string(to);

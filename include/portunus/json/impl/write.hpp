@@ -13,49 +13,76 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <utility>
 
 namespace portunus::json::detail {
 
-/// The end of a text that grows.
+/// The end of a text that grows. What is written is gathered in a small buffer, so that the text is touched
+/// once for all that is small: a string of the standard library checks its capacity and writes its terminator
+/// each time.
 class writer {
   public:
-    explicit writer(std::string& out) : out_(out) {}
+    explicit writer(std::string& out) noexcept : out_(out) {}
 
-    void put(char c) { out_.push_back(c); }
-    void put(std::string_view text) { out_.append(text); }
+    /// Everything that was written stands in the text.
+    void flush() {
+        out_.append(buffer_, size_);
+        size_ = 0;
+    }
+
+    void put(char c) {
+        if (size_ == sizeof buffer_) [[unlikely]]
+            flush();
+        buffer_[size_++] = c;
+    }
+    void put(std::string_view text) {
+        if (text.size() > sizeof buffer_ - size_) [[unlikely]] {
+            flush();
+            if (text.size() > sizeof buffer_) {
+                out_.append(text);
+                return;
+            }
+        }
+        // (A null pointer may be the address of no bytes.)
+        if (!text.empty()) std::memcpy(buffer_ + size_, text.data(), text.size());
+        size_ += text.size();
+    }
     bool string(std::string_view text) {
-        out_.push_back('"');
+        put('"');
         const char* const end = text.data() + text.size();
         const char* const plain = plain_end(text.data(), end);
-        out_.append(text.data(), static_cast<std::size_t>(plain - text.data()));
+        put(text.substr(0, static_cast<std::size_t>(plain - text.data())));
         if (plain != end && !difficult(plain, text)) [[unlikely]]
             return false;
-        out_.push_back('"');
+        put('"');
         return true;
     }
     template <class T>
     bool number(T value) {
-        char digits[40];
-        const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-        out_.append(digits, static_cast<std::size_t>(end - digits));
+        make_room();
+        if constexpr (std::same_as<T, double>)
+            if (decimal(value)) return true;
+        char* const from = buffer_ + size_;
+        size_ += static_cast<std::size_t>(std::to_chars(from, from + longest_number, value).ptr - from);
         return true;
     }
     bool enter(char bracket) {
         if (depth_left_ == 0) [[unlikely]]
             return trouble_.is("nested deeper than " + std::to_string(max_depth) + " levels");
         --depth_left_;
-        out_.push_back(bracket);
+        put(bracket);
         return true;
     }
     /// Every element is followed by a comma; the last one becomes the bracket.
     bool leave(char open, char close) {
         ++depth_left_;
-        if (out_.back() == open)
-            out_.push_back(close);
+        char& last = size_ != 0 ? buffer_[size_ - 1] : out_.back();
+        if (last == open)
+            put(close);
         else
-            out_.back() = close;
+            last = close;
         return true;
     }
     PORTUNUS_DECL bool raw_text(std::string_view text);
@@ -63,11 +90,51 @@ class writer {
     detail::trouble& trouble() noexcept { return trouble_; }
 
   private:
+    static constexpr std::size_t longest_number = 32; // -1.7976931348623157e+308 has 24
+
+    void make_room() {
+        if (sizeof buffer_ - size_ < longest_number) [[unlikely]]
+            flush();
+    }
+
+    /// A number with a few decimals, as sensors send them, is a whole number with a point in it. That it is
+    /// read back as the same double is tried; with less than 15 digits no shorter text can be (every such
+    /// text is another double).
+    bool decimal(double value) {
+        const double magnitude = std::fabs(value);
+        if (!(magnitude < 1e9) || magnitude < 1e-3) return false;
+        double power = 1;
+        for (std::size_t places = 0; places <= 4; ++places, power *= 10) {
+            const double scaled = magnitude * power;
+            const auto whole = static_cast<std::uint64_t>(scaled);
+            if (static_cast<double>(whole) != scaled || scaled / power != magnitude) continue;
+            if (value < 0) put_digit('-');
+            char digits[24];
+            std::size_t count =
+                static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, whole).ptr - digits);
+            const char* from = digits;
+            if (count <= places) { // 0.0025
+                put_digit('0');
+                put_digit('.');
+                for (std::size_t zeros = places - count; zeros != 0; --zeros) put_digit('0');
+            } else {
+                for (; count != places; --count) put_digit(*from++);
+                if (places != 0) put_digit('.');
+            }
+            for (; count != 0; --count) put_digit(*from++);
+            return true;
+        }
+        return false;
+    }
+    void put_digit(char c) noexcept { buffer_[size_++] = c; }
+
     PORTUNUS_DECL bool difficult(const char* plain, std::string_view text);
 
     std::string& out_;
+    std::size_t size_ = 0;
     unsigned depth_left_ = max_depth;
     detail::trouble trouble_;
+    char buffer_[256];
 };
 
 /// `"name":` as a literal, so that it is appended in one go.
@@ -185,8 +252,10 @@ template <class T>
 result<void> write(std::string& out, const T& value) {
     const std::size_t before = out.size();
     detail::writer to(out);
-    if (detail::write_value(to, value)) [[likely]]
+    if (detail::write_value(to, value)) [[likely]] {
+        to.flush();
         return {};
+    }
     out.resize(before);
     return to.trouble().as(errc::unencodable_payload);
 }

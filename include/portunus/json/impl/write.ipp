@@ -19,38 +19,40 @@ PORTUNUS_DECL bool writer::difficult(const char* p, std::string_view text) {
             if (length == 0)
                 return trouble_.is("invalid UTF-8 at byte " + std::to_string(p - text.data()) +
                                    " of a string");
-            out_.append(p, length);
+            put(std::string_view(p, length));
             p += length;
         } else {
             switch (c) {
             case '"':
-                out_.append("\\\"");
+                put(std::string_view("\\\""));
                 break;
             case '\\':
-                out_.append("\\\\");
+                put(std::string_view("\\\\"));
                 break;
             case '\b':
-                out_.append("\\b");
+                put(std::string_view("\\b"));
                 break;
             case '\f':
-                out_.append("\\f");
+                put(std::string_view("\\f"));
                 break;
             case '\n':
-                out_.append("\\n");
+                put(std::string_view("\\n"));
                 break;
             case '\r':
-                out_.append("\\r");
+                put(std::string_view("\\r"));
                 break;
             case '\t':
-                out_.append("\\t");
+                put(std::string_view("\\t"));
                 break;
             default:
-                out_.append("\\u00").append(1, digits[c >> 4]).append(1, digits[c & 15]);
+                put(std::string_view("\\u00"));
+                put(digits[c >> 4]);
+                put(digits[c & 15]);
             }
             ++p;
         }
         const char* const plain = plain_end(p, end);
-        out_.append(p, static_cast<std::size_t>(plain - p));
+        put(std::string_view(p, static_cast<std::size_t>(plain - p)));
         p = plain;
     }
     return true;
@@ -59,7 +61,7 @@ PORTUNUS_DECL bool writer::difficult(const char* p, std::string_view text) {
 PORTUNUS_DECL bool writer::raw_text(std::string_view text) {
     cursor in(text, depth_left_);
     if (in.skip() && in.finished()) {
-        out_.append(text);
+        put(text);
         return true;
     }
     return trouble_.is("raw text is not JSON: " + std::string(in.trouble().as({}).detail()));
@@ -70,7 +72,10 @@ PORTUNUS_DECL bool writer::raw_text(std::string_view text) {
 PORTUNUS_DECL result<void> escape(std::string& out, std::string_view text) {
     const std::size_t before = out.size();
     detail::writer to(out);
-    if (to.string(text)) return {};
+    if (to.string(text)) {
+        to.flush();
+        return {};
+    }
     out.resize(before);
     return to.trouble().as(errc::unencodable_payload);
 }

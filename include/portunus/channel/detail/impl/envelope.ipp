@@ -16,9 +16,10 @@ namespace portunus::detail {
 PORTUNUS_DECL void begin_envelope(std::string& out, const message_view& head) {
     char text[96]; // the longest is 73
     char* p = text;
-    const auto field = [&p, &text](std::string_view name, std::uint32_t value) {
+    const auto field = [&p](std::string_view name, std::uint32_t value) {
         std::memcpy(p, name.data(), name.size());
-        p = std::to_chars(p + name.size(), text + sizeof text, value).ptr;
+        p += name.size();
+        p = std::to_chars(p, p + 10, value).ptr;
     };
     field("{\"data_id\":", static_cast<std::uint32_t>(head.id));
     field(",\"service_id\":", static_cast<std::uint32_t>(head.service));

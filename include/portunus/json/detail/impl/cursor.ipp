@@ -204,6 +204,24 @@ PORTUNUS_DECL bool cursor::skip() {
         objects = objects << 1 | (object ? 1u : 0u);
         return true;
     };
+    const auto skip_number = [&] {
+        const auto digits = [&](const char* p) {
+            while (p != end_ && static_cast<unsigned char>(*p - '0') <= 9) ++p;
+            return p;
+        };
+        const char* const from = at_ + (*at_ == '-' ? 1 : 0);
+        const char* p = digits(from);
+        bool good = p != from && (*from != '0' || p - from == 1);
+        if (p != end_ && *p == '.') {
+            const char* const fraction = p + 1;
+            p = digits(fraction);
+            good = good && p != fraction;
+        }
+        if (!good || (p != end_ && (*p | 0x20) == 'e')) [[unlikely]]
+            return numeric(ignored);
+        at_ = p;
+        return true;
+    };
     const auto skip_key = [&] {
         if (next() != '"') return unexpected("a key in quotes");
         return skip_plain_string() && (take(':') || unexpected("':'"));
@@ -243,7 +261,7 @@ PORTUNUS_DECL bool cursor::skip() {
         case '7':
         case '8':
         case '9':
-            if (!numeric(ignored)) return false;
+            if (!skip_number()) return false;
             break;
         default:
             return unexpected("a value");

@@ -125,12 +125,22 @@
 #include <portunus/json/read.hpp>
 #include <portunus/json/write.hpp>
 
+#include <portunus/channel/auth_gate.hpp>
+#include <portunus/channel/auth_state.hpp>
+#include <portunus/channel/auth_step.hpp>
+#include <portunus/channel/auth_throttle.hpp>
+#include <portunus/channel/channel_name.hpp>
+#include <portunus/channel/dispatch_table.hpp>
 #include <portunus/channel/json_lines.hpp>
 #include <portunus/channel/message.hpp>
 #include <portunus/channel/message_codec.hpp>
+#include <portunus/channel/ordered_handlers.hpp>
+#include <portunus/channel/pending_requests.hpp>
 #include <portunus/channel/points.hpp>
 #include <portunus/channel/pure_json.hpp>
 #include <portunus/channel/services.hpp>
 #include <portunus/channel/struct_json.hpp>
+#include <portunus/channel/unhandled_buffer.hpp>
+#include <portunus/channel/white_list.hpp>
 
 #endif

@@ -45,6 +45,8 @@ WAITING = {
              "event_mailbox"),
     "channel": ("channel", "session"),  # channel, channel_server, channel_client
 }
+# These begin like one that waits, and do not.
+PURE_NEVERTHELESS = ("channel/channel_name",)
 PURE_PART_MAY_INCLUDE = {"core", "framing", "policy", "json", "crypto"}
 
 # No header includes the umbrella. It brings every public header of these rooms that needs nothing but Boost.Asio and
@@ -170,7 +172,9 @@ class Header:
         if self.room in PURE_ROOMS:
             return True
         waiting = WAITING.get(self.room)
-        return waiting is not None and not self.begins([f"{self.room}/{name}" for name in waiting])
+        if waiting is None:
+            return False
+        return self.begins(PURE_NEVERTHELESS) or not self.begins([f"{self.room}/{name}" for name in waiting])
 
 
 def check(root):

@@ -129,6 +129,7 @@ class Layers(unittest.TestCase):
         self.assert_refused("http/url.hpp", "auto f() { co_await g(); }\n", (1, "pure"))
         self.assert_refused("http/url.hpp", "#include <portunus/http/server.hpp>\n", (1, "pure"), (1, "pure"))
         self.assert_refused("channel/dispatch.hpp", "#include <boost/asio/ip/udp.hpp>\n", (1, "pure"))
+        self.assert_refused("channel/channel_name.hpp", "auto f() { co_await g(); }\n", (1, "pure"))
 
     def test_the_part_of_http_that_waits_may_include_net_and_all_of_beast(self):
         for header in ("server", "server_options", "client", "websocket", "detail/connection_state", "impl/server"):

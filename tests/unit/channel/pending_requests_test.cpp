@@ -98,7 +98,8 @@ TEST_CASE("a handle of a request that has ended means no other one, though its s
 TEST_CASE("requests expire in the order of their deadlines, whatever the order in which they were sent") {
     pending all;
     const std::vector<int> deadlines = {50, 10, 40, 30, 20, 60, 15, 45};
-    for (const int d : deadlines) REQUIRE(add(all, static_cast<std::uint32_t>(d % 3), d * 1ms, d).has_value());
+    for (const int d : deadlines)
+        REQUIRE(add(all, static_cast<std::uint32_t>(d % 3), d * 1ms, d).has_value());
     std::vector<int> order;
     while (auto e = all.expire(t0 + 1s)) order.push_back(*e->payload);
     std::vector<int> sorted = deadlines;
@@ -177,7 +178,8 @@ TEST_CASE("no more requests are taken than the limit, tombstones included, and t
 
 TEST_CASE("closing fails all that wait, in their order and with the reason, and nobody else") {
     pending all;
-    for (int i = 0; i < 20; ++i) REQUIRE(add(all, static_cast<std::uint32_t>(i % 3), (20 - i) * 1s, i).has_value());
+    for (int i = 0; i < 20; ++i)
+        REQUIRE(add(all, static_cast<std::uint32_t>(i % 3), (20 - i) * 1s, i).has_value());
     CHECK(expired(all, t0 + 1s) == 19);
     CHECK(answered(all, 0) == 0);
     std::vector<int> failed;

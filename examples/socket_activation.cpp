@@ -7,9 +7,9 @@
 //     echo hello | nc -N 127.0.0.1 7020
 //
 // For good that is a unit `echo.socket` with ListenStream=7020 and FileDescriptorName=echo, beside
-// `echo.service` with ExecStart=, Type=notify and, where it is to be started anew when it hangs, WatchdogSec=30:
-// the program then says when it serves, that it lives, and when it stops. Started by hand, without a service
-// manager, it opens the port itself and tells nobody:
+// `echo.service` with ExecStart=, Type=notify and, where it is to be started anew when it hangs,
+// WatchdogSec=30: the program then says when it serves, that it lives, and when it stops. Started by hand,
+// without a service manager, it opens the port itself and tells nobody:
 //
 //     ./example_socket_activation [port]      7020
 

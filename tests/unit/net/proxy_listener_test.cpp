@@ -111,7 +111,8 @@ TEST_CASE("behind a proxy the peer is the client that the header names, and the 
 }
 
 TEST_CASE("a header that comes byte by byte takes not a byte of what follows") {
-    const std::string header = GENERATE(as<std::string>{}, line, proxy_v2_tcp4("203.0.113.9", 4711, "192.0.2.1", 443));
+    const std::string header =
+        GENERATE(as<std::string>{}, line, proxy_v2_tcp4("203.0.113.9", 4711, "192.0.2.1", 443));
     scene s(proxied_door());
     auto proxy = s.connect("");
     const int on = 1;

@@ -2,6 +2,7 @@
 #ifndef PORTUNUS_HTTP_BASIC_AUTH_HPP
 #define PORTUNUS_HTTP_BASIC_AUTH_HPP
 
+#include <portunus/core/error.hpp>
 #include <portunus/http/detail/base64.hpp>
 #include <portunus/http/middleware.hpp>
 

@@ -4,6 +4,8 @@
 #include "unit/http/files_support.hpp"
 #include "unit/http/site_support.hpp"
 
+#include <portunus/http/date.hpp>
+
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -236,8 +238,9 @@ TEST_CASE("a date in the future is not told") {
     file_site s;
     s.dir.put("root/a", "a", 4102444800);
     const auto a = s.get("/a");
-    CHECK(a["Last-Modified"] <= a["Date"]);
-    CHECK(a["Last-Modified"].find("2100") == std::string::npos);
+    const auto time = [&](std::string_view name) { return http::parse_http_date(a[name], {}); };
+    REQUIRE(time("Last-Modified"));
+    CHECK(*time("Last-Modified") <= *time("Date"));
 }
 
 TEST_CASE("one range is a 206 with its place, whether small or large") {

@@ -22,6 +22,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <random>
 #include <utility>
 #include <vector>
@@ -196,8 +197,9 @@ class static_answer {
     static_answer(const request& r, const static_files_options& o, static_file file, std::string_view type,
                   std::string_view coding, bool vary)
         : request_(r), options_(o), file_(std::move(file)), type_(type), coding_(coding), vary_(vary),
-          tag_(file_.tag()), now_(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())),
-          // Never later than Date (RFC 9110 8.8.2.1).
+          tag_(file_.tag()), now_(std::chrono::seconds(std::time(nullptr))),
+          // Never later than Date (RFC 9110 8.8.2.1), which comes from the same clock: others run ahead of
+          // it.
           changed_(std::min(now_, http_time(std::chrono::seconds(file_.facts.st_mtim.tv_sec)))) {}
 
     response make() {

@@ -17,16 +17,13 @@ namespace portunus {
 ///
 /// - `encode(out, m)` appends one message. `m.data` is trusted to be JSON (see `message_view`).
 /// - `begin(out, head)` and `finish(out, start)` are its two halves, for a value that is written straight
-/// between them,
-///   by `json::write`: `begin` appends all that stands before the data, takes all of `head` but its data, and
-///   returns where the message starts, which `finish` wants to know.
+///   between them, by `json::write`: `begin` appends all that stands before the data, takes all of `head` but
+///   its data, and returns where the message starts, which `finish` wants to know.
 /// - `decode(bytes)` is the message that all of `bytes` is. Its data is a view into them, validated as JSON
-/// of at most
-///   `json::max_depth` levels, without white space around it. `errc::malformed_data` names the field;
-///   `errc::checksum_mismatch` comes before anything else is looked at.
+///   of at most `json::max_depth` levels, without white space around it. `errc::malformed_data` names the
+///   field; `errc::checksum_mismatch` comes before anything else is looked at.
 /// - `salvage(bytes)` is `decode` without regard to the checksum: for the numbers that the answer to a
-/// damaged message
-///   carries. Its data is not to be used for anything.
+///   damaged message carries. Its data is not to be used for anything.
 /// - `name`: for logs.
 ///
 /// A codec has no state; all of its functions may run on several threads. None of them allocates, but for

@@ -20,8 +20,8 @@
 ///     BOOST_DESCRIBE_STRUCT(reading, (), (room, celsius, ok))
 ///
 ///     inline constexpr read_of<reading> temperature(data_id(7));
-///     inline constexpr write_of<double> set_point(data_id(7));               // another service, so another
-///     point inline constexpr execute_of<std::vector<std::string>, int> restart(data_id(1));
+///     inline constexpr write_of<double> set_point(data_id(7)); // another service, so another point
+///     inline constexpr execute_of<std::vector<std::string>, int> restart(data_id(1));
 ///     static_assert(points_are_distinct(temperature, set_point, restart));
 ///
 /// A channel takes them as they are (`request(temperature)`, `handle(temperature, ...)`). The functions below

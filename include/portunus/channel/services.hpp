@@ -19,11 +19,11 @@ PORTUNUS_DECL std::string_view default_name(message_status status) noexcept;
 
 /// Which services there are, and what their numbers are called. Rows S-2, S-3, S-4, S-13 and S-14.
 ///
-///     service_table services;                                   // with auth, channel name, read, write,
-///     execute services.add_service(service_id(40), service_id(41), "subscribe", "event")
+///     service_table services; // with auth, channel name, read, write and execute
+///     services.add_service(service_id(40), service_id(41), "subscribe", "event")
 ///             .add_data(service_id::read_request, data_id(7), "temperature")
 ///             .add_status(message_status(100), "sensor is warming up");
-///     services.response_of(service_id::read_request);           // read_response
+///     services.response_of(service_id::read_request); // read_response
 ///
 /// A service is a request number and a response number. Only requests of a service in this table are
 /// answered; other messages are messages without an answer. Names are for logs and change nothing.

@@ -18,20 +18,22 @@
 ///     BOOST_DESCRIBE_STRUCT(reading, (), (room, sensors, battery))
 ///
 ///     const result<reading> r = json::read<reading>(text);
-///     if (!r) log(r.error());              // "malformed data: sensors[3].value: expected a number, found a
-///     string"
+///     if (!r) log(r.error()); // malformed data: sensors[3].value: expected a number, found a string
 ///
 /// | type | in JSON |
 /// |---|---|
-/// | a struct described by Boost.Describe, with what it inherits | object: each member has to be there, in
-/// any order | | `std::optional<T>` | what T is, or null; as a member it may be absent | | an enum described
-/// by Boost.Describe | string: the name of an enumerator | | `bool`, `std::string` | true and false; string |
+/// | a struct described by Boost.Describe | object: each member has to be there, in any order |
+/// | `std::optional<T>` | what T is, or null; as a member it may be absent |
+/// | an enum described by Boost.Describe | string: the name of an enumerator |
+/// | `bool`, `std::string` | true and false; string |
 /// | integers | number in the range of the type; `5.0` and `5e0` are 5 |
 /// | `float`, `double` | number; too large for the type is an error, too small is 0 |
 /// | `std::vector<T>`, `std::array<T, N>` | array; of exactly N elements |
-/// | `std::map<std::string, T>`, `std::unordered_map<std::string, T>` | object |
+/// | `std::map<std::string, T>`, `unordered_map` | object |
 /// | `std::monostate` | null: no value |
 /// | `json::raw` | anything, kept as text |
+///
+/// The public members of a struct count, with those that it inherits; 64 at most.
 ///
 /// What is accepted is JSON as RFC 8259 has it, and no more: no comments, no trailing commas, no byte order
 /// mark, no invalid UTF-8, no half surrogates. Refused as well: a key that appears twice among those that are

@@ -5,6 +5,7 @@
 #include <portunus/channel/pure_json.hpp>
 #include <portunus/channel/struct_json.hpp>
 
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
 
 #include <boost/describe/class.hpp>
@@ -65,6 +66,38 @@ TEMPLATE_TEST_CASE("a typed request and its answer come back as the values that 
     const message_view execute = codec.decode(out).value();
     CHECK(execute.service == service_id::execute_request);
     CHECK(decode_request(restart, execute).value() == std::vector<std::string>{"a", "b"});
+}
+
+TEMPLATE_TEST_CASE("in the steady state a typed request and its answer allocate nothing", "", pure_json,
+                   struct_json, json_lines) {
+#if PORTUNUS_COUNTS_ALLOCATIONS
+    const TestType codec;
+    const reading kitchen{"a room whose name is too long to stand inside of a string", 21.5, true};
+    std::string request, reply;
+    reading into;
+    const auto exchange = [&] {
+        request.clear();
+        reply.clear();
+        encode_request(codec, request, temperature);
+        const auto asked = codec.decode(request);
+        if (!asked || !encode_reply(codec, reply, service_id::read_response, temperature, kitchen))
+            return false;
+        const auto answer = codec.decode(reply);
+        return answer && decode_reply(temperature, *answer, into).has_value();
+    };
+    REQUIRE(exchange());
+    const std::size_t before = allocations;
+    const bool good = exchange();
+    const std::size_t during = allocations - before;
+    CHECK(good);
+    CHECK(into == kitchen);
+    CHECK(during == 0);
+    const std::size_t now = allocations;
+    request.reserve(request.capacity() + 1);
+    CHECK(allocations > now);
+#else
+    PORTUNUS_SKIP("allocations cannot be counted under a sanitizer");
+#endif
 }
 
 TEST_CASE("a value that JSON cannot carry is refused, and nothing of the message stays") {

@@ -32,8 +32,8 @@ class trouble {
     std::string path_;
 };
 
-/// Text of a peer for a message to humans: in quotes, at most 40 bytes of it, others than printable ASCII as
-/// \xNN.
+/// Text of a peer for a message to humans: in quotes, at most 40 bytes of it, what is not printable ASCII in
+/// hexadecimal digits.
 PORTUNUS_DECL std::string shown(std::string_view text);
 
 } // namespace portunus::json::detail

@@ -128,6 +128,11 @@ int main(int argc, char** argv) {
         into.data_id = static_cast<std::uint32_t>(m->id);
         return portunus::decode_reply(point, *m, into.data).has_value();
     });
+    add("(json_lines decode alone)", [](const char* p, std::size_t n, envelope& into) {
+        into = {0, 10, 7, {into.data.room, 21.5, true}};
+        into.data.room.assign("kitchen");
+        return portunus::json_lines().decode(std::string_view(p, n)).has_value();
+    });
     std::string sealed;
     portunus::pure_json().encode(sealed, portunus::json_lines().decode(text).value());
     add("pure_json and read_into", [&sealed](const char*, std::size_t, envelope& into) {

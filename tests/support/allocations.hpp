@@ -22,6 +22,7 @@
 namespace portunus_tests {
 inline thread_local std::size_t allocations = 0;
 }
+using portunus_tests::allocations;
 // Weak, as several files of one program may include this.
 extern "C" {
 void* __libc_malloc(std::size_t);                // NOLINT: glibc's own second names

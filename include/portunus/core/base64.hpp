@@ -30,7 +30,7 @@ inline std::string base64_encode(std::string_view bytes) {
 /// The bytes of base64 text. Strict, so that bytes have exactly one text: padded, no white space, no letters
 /// of other alphabets, and the bits behind the last byte are zero.
 ///
-/// `errc::malformed_frame`, with the place and without the text, which may be a secret.
+/// `errc::malformed_data`, with the place and without the text, which may be a secret.
 inline result<std::string> base64_decode(std::string_view text) {
     static constexpr auto values = [] {
         std::array<signed char, 256> all{};
@@ -42,7 +42,7 @@ inline result<std::string> base64_decode(std::string_view text) {
         return all;
     }();
     const auto broken = [](const char* why, std::size_t at) {
-        return error(errc::malformed_frame, std::string("base64: ") + why + " " + std::to_string(at));
+        return error(errc::malformed_data, std::string("base64: ") + why + " " + std::to_string(at));
     };
     if (text.size() % 4 != 0) return broken("four characters make a group, and there are", text.size());
     const std::size_t padding = text.empty()                   ? 0U

@@ -6,6 +6,7 @@
 #include <portunus/channel/services.hpp>
 #include <portunus/channel/white_list.hpp>
 
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
 
 #include <chrono>
@@ -13,30 +14,7 @@
 #include <optional>
 #include <random>
 
-// Counts what this thread allocates. The sanitizers bring a malloc of their own.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PORTUNUS_COUNTS_ALLOCATIONS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define PORTUNUS_COUNTS_ALLOCATIONS 0
-#endif
-#endif
-#if !defined(PORTUNUS_COUNTS_ALLOCATIONS) && defined(__GLIBC__)
-#define PORTUNUS_COUNTS_ALLOCATIONS 1
-#endif
-
 #if PORTUNUS_COUNTS_ALLOCATIONS
-namespace {
-thread_local std::size_t allocations = 0;
-}
-extern "C" {
-void* __libc_malloc(std::size_t); // NOLINT: glibc's own second name
-void* malloc(std::size_t size) noexcept {
-    ++allocations;
-    return __libc_malloc(size);
-}
-}
-
 using namespace portunus;
 using namespace std::chrono_literals;
 

@@ -38,7 +38,7 @@ struct told_scheme {
             return auth_value{auth_kind::text, "please"};
         }
         result<auth_value> answer(const auth_value& seed) {
-            if (seed.kind != auth_kind::text) return error(errc::malformed_frame, "no seed");
+            if (seed.kind != auth_kind::text) return error(errc::malformed_data, "no seed");
             return auth_value{auth_kind::text, "key to " + seed.text};
         }
         result<void> confirm(const auth_value& verdict) {
@@ -54,7 +54,7 @@ struct told_scheme {
         result<auth_value> challenge(const auth_value& request) {
             expected.clear();
             if (!wish->can_challenge || request.kind == auth_kind::other)
-                return error(errc::malformed_frame, "no challenge");
+                return error(errc::malformed_data, "no challenge");
             const std::string seed = "seed " + std::to_string(++seeds);
             expected = "key to " + seed;
             return auth_value{auth_kind::text, seed};

@@ -131,13 +131,13 @@ TEST_CASE(
     seed_key::client client({.secret = shared("s")});
     for (const auth_value& seed :
          {auth_value{}, auth_value{auth_kind::yes, {}}, text(""), text(std::string(1025, 'x'))})
-        CHECK(client.answer(seed).error() == errc::malformed_frame);
+        CHECK(client.answer(seed).error() == errc::malformed_data);
     CHECK(client.answer(text(std::string(1024, 'x'))).has_value());
     CHECK(client.confirm({auth_kind::no, {}}).error() == errc::unauthenticated);
     CHECK(client.confirm(text("true")).error() == errc::unauthenticated);
     seed_key::server server(house());
-    CHECK(server.challenge(text("a\nb")).error() == errc::malformed_frame);
-    CHECK(server.challenge(text(std::string(257, 'x'))).error() == errc::malformed_frame);
+    CHECK(server.challenge(text("a\nb")).error() == errc::malformed_data);
+    CHECK(server.challenge(text(std::string(257, 'x'))).error() == errc::malformed_data);
     CHECK(server.challenge({auth_kind::other, {}}).has_value());
     CHECK(seed_key::client({.secret = shared("s"), .name = "a\nb"}).begin().error() == errc::invalid_option);
 }

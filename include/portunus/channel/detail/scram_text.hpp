@@ -24,7 +24,7 @@ inline constexpr std::size_t longest_scram_nonce = 256;
 inline constexpr std::size_t longest_scram_salt = 1024;
 
 inline error bad_scram(std::string_view why) {
-    return error(errc::malformed_frame, "SCRAM: " + std::string(why));
+    return error(errc::malformed_data, "SCRAM: " + std::string(why));
 }
 
 /// Takes `X=value` from the front of a list with commas. False where it does not begin so.

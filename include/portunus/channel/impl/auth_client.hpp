@@ -141,7 +141,7 @@ void auth_client_of<Scheme>::handle(detail::auth_event event, const auth_value& 
         [[fallthrough]];
     case auth_action::give_up:
         deadline_.reset();
-        step.failed = failed ? why : error(errc::malformed_frame, "the server broke the handshake's order");
+        step.failed = failed ? why : error(errc::unauthenticated, "the server broke the handshake's order");
         return;
     default:
         deadline_.reset();

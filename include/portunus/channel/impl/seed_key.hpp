@@ -37,7 +37,7 @@ inline result<auth_value> seed_key::client::begin() {
 
 inline result<auth_value> seed_key::client::answer(const auth_value& seed) {
     if (seed.kind != auth_kind::text || seed.text.empty() || seed.text.size() > longest_seed)
-        return error(errc::malformed_frame, "the server's seed is no text of 1 to 1024 bytes");
+        return error(errc::malformed_data, "the server's seed is no text of 1 to 1024 bytes");
     auto key = key_for(seed.text, settings_.secret ? settings_.secret->view() : std::string_view());
     if (!key) return std::move(key).error();
     return auth_value{auth_kind::text, *std::move(key)};
@@ -53,7 +53,7 @@ inline result<auth_value> seed_key::server::challenge(const auth_value& request)
     name_.clear();
     if (request.kind == auth_kind::text) {
         if (request.text.size() > longest_name || !detail::is_plain_text(request.text))
-            return error(errc::malformed_frame, "the request for a seed has no name of 1 to 256 bytes of "
+            return error(errc::malformed_data, "the request for a seed has no name of 1 to 256 bytes of "
                                                 "UTF-8 without control characters");
         name_ = request.text;
     }

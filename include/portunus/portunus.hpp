@@ -119,6 +119,11 @@
 #include <portunus/http/url.hpp>
 #include <portunus/http/vary.hpp>
 #include <portunus/http/vocabulary.hpp>
+#include <portunus/http/websocket.hpp>
+#include <portunus/http/websocket_client.hpp>
+#include <portunus/http/websocket_frame.hpp>
+#include <portunus/http/websocket_handler.hpp>
+#include <portunus/http/websocket_upgrade.hpp>
 
 #include <portunus/json/limits.hpp>
 #include <portunus/json/raw.hpp>

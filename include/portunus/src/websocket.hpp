@@ -6,7 +6,9 @@
 #include <portunus/core/detail/separate.hpp>
 
 #include <portunus/http/impl/websocket.ipp>
+#include <portunus/http/impl/websocket_client.ipp>
 #include <portunus/http/impl/websocket_frame.ipp>
+#include <portunus/http/impl/websocket_handler.ipp>
 #include <portunus/http/impl/websocket_upgrade.ipp>
 
 #endif

@@ -55,7 +55,7 @@ inline std::uint32_t route_tree::child_of(std::uint32_t parent, std::string_view
 
 inline error route_tree::add(std::optional<verb> method, std::string_view pattern) {
     const auto refuse = [pattern](std::string problem) {
-        return error(errc::invalid_option, "route " + quoted(pattern) + ": " + std::move(problem));
+        return error(errc::invalid_option, "route " + detail::quoted(pattern) + ": " + std::move(problem));
     };
     if (method == verb::unknown)
         return refuse("the method is unknown; without a method it takes all of them");
@@ -83,7 +83,7 @@ inline error route_tree::add(std::optional<verb> method, std::string_view patter
             if (name.empty() || !all_of(class_unreserved, name))
                 return refuse("a parameter's name consists of letters, digits and \"-._~\": {id}");
             if (std::find(added.names.begin(), added.names.end(), name) != added.names.end())
-                return refuse("two parameters are called " + quoted(name));
+                return refuse("two parameters are called " + detail::quoted(name));
             if (added.names.size() == max_route_parameters)
                 return refuse("it has more than " + std::to_string(max_route_parameters) + " parameters");
             added.names.push_back(name);
@@ -117,8 +117,8 @@ inline error route_tree::add(std::optional<verb> method, std::string_view patter
     for (const leaf& other : leaves) {
         if (other.method != method) continue;
         const std::string which = method ? std::string(text_of(*method)) : "any method";
-        return refuse("matches the same paths as " + quoted(routes_[other.route].pattern) + ", which takes " +
-                      which + " as well");
+        return refuse("matches the same paths as " + detail::quoted(routes_[other.route].pattern) +
+                      ", which takes " + which + " as well");
     }
     leaves.push_back({method, static_cast<std::uint32_t>(routes_.size())});
     routes_.push_back(std::move(added));

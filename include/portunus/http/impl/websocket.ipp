@@ -194,8 +194,10 @@ PORTUNUS_DECL awaitable<void> websocket_state::send_rest(pointer s) {
     while (!s->output_over) {
         const bool fine = s->send_now();
         if (!fine || s->unsent() == 0) break;
-        s->out.erase(0, s->out_begin);
-        s->out_begin = 0;
+        if (s->out_begin > s->out.size() / 2) { // so that each byte is moved once, however little is taken
+            s->out.erase(0, s->out_begin);
+            s->out_begin = 0;
+        }
         s->changed.notify(); // there may be room
         if (!s->stalled.armed() && s->options.write_limit > steady_clock::duration::zero())
             s->stalled.arm(s->options.write_limit);
@@ -541,8 +543,10 @@ PORTUNUS_DECL awaitable<result<void>> websocket_state::close(pointer s, websocke
 
 PORTUNUS_DECL websocket::websocket() noexcept = default;
 PORTUNUS_DECL websocket::websocket(any_stream stream, websocket_role we_are, const websocket_options& options,
-                                   std::string subprotocol)
-    : state_(new detail::websocket_state(std::move(stream), we_are, options, std::move(subprotocol))) {}
+                                   std::string subprotocol) {
+    if (stream.get_executor())
+        state_ = new detail::websocket_state(std::move(stream), we_are, options, std::move(subprotocol));
+}
 PORTUNUS_DECL websocket::websocket(boost::intrusive_ptr<detail::websocket_state> state) noexcept
     : state_(std::move(state)) {}
 PORTUNUS_DECL websocket::websocket(websocket&&) noexcept = default;

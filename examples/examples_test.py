@@ -105,6 +105,38 @@ def run(name, *arguments):
     return done.returncode, done.stdout, done.stderr
 
 
+class WebSocket:
+    """A client by hand (RFC 6455): short messages, which is what the examples say."""
+
+    def __init__(self, port, path, origin=None):
+        self.peer = connect(port)
+        self.peer.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            f"{f'Origin: {origin}' + chr(13) + chr(10) if origin else ''}\r\n".encode()
+        )
+        self.stream = self.peer.makefile("rb")
+        self.head = ""
+        while not self.head.endswith("\r\n\r\n"):
+            self.head += self.stream.readline().decode()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stream.close()
+        self.peer.close()
+
+    def send(self, payload, opcode=1):
+        mask = b"\x01\x02\x03\x04"
+        masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+        self.peer.sendall(bytes([0x80 | opcode, 0x80 | len(payload)]) + mask + masked)
+
+    def receive(self):
+        first, size = self.stream.read(2)
+        return first & 15, self.stream.read(size)
+
+
 class Examples(unittest.TestCase):
     def assert_refused(self, port, source, source_port=0):
         with self.assertRaises(ConnectionResetError):
@@ -503,6 +535,29 @@ class Examples(unittest.TestCase):
                 self.assertIn("certificate", out + log)
                 server.ask_to_stop()
                 self.assertEqual(server.end()[0], 0)
+
+    def test_chat_tells_everybody_and_keeps_pages_of_others_out(self):
+        with Server("chat", "0") as server:
+            port = server.ports[0]
+            self.assertIn("new WebSocket", ask(port, "GET / HTTP/1.0\r\n\r\n"))
+            with WebSocket(port, "/live", "http://elsewhere.example") as stranger:
+                self.assertIn(" 403 ", stranger.head.splitlines()[0])
+            with WebSocket(port, "/live", f"http://localhost:{port}") as one:
+                self.assertIn("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", one.head)
+                self.assertEqual(one.receive(), (1, b"guest 1 has come in"))
+                with WebSocket(port, "/live") as two:
+                    self.assertEqual(one.receive(), (1, b"guest 2 has come in"))
+                    self.assertEqual(two.receive(), (1, b"guest 2 has come in"))
+                    two.send("grüß dich".encode())
+                    for guest in (one, two):
+                        self.assertEqual(guest.receive(), (1, "guest 2: grüß dich".encode()))
+                    two.send(b"\x03\xe8", opcode=8)
+                    self.assertEqual(two.receive(), (8, b"\x03\xe8"))
+                self.assertEqual(one.receive(), (1, b"guest 2 has left"))
+                server.ask_to_stop()
+                self.assertEqual(one.receive(), (8, b"\x03\xe9"))
+                one.send(b"\x03\xe9", opcode=8)
+            self.assertEqual(server.end()[0], 0)
 
     def test_shared_port_gives_each_what_it_asked_for_and_the_slow_one_alone_loses(self):
         with Server("shared_port", "0", "239.231.7.23") as server:

@@ -107,7 +107,7 @@ asyncio.run(main())
 TEST_CASE("our client speaks with a server of Python's websockets, which closes first") {
     if (!has_websockets()) PORTUNUS_SKIP(missing);
     auto server = python(R"(
-import asyncio, websockets
+import asyncio, http, websockets
 async def main():
     async def session(peer):
         if peer.path == "/refused":
@@ -119,7 +119,7 @@ async def main():
                 await peer.send(message)
     async def refuse(path, headers):
         if path == "/refused":
-            return 403, [], b"not for " + headers["X-Who"].encode()
+            return http.HTTPStatus.FORBIDDEN, [], b"not for " + headers["X-Who"].encode()
     done = asyncio.Event()
     async with websockets.serve(session, "127.0.0.1", 0, subprotocols=["b"], process_request=refuse,
                                 max_size=None, ping_interval=0.05) as door:

@@ -145,7 +145,7 @@ TEST_CASE("a client asks as RFC 6455 wants it, and speaks when the answer belong
 TEST_CASE("an answer other than 101 gives its status and how its body begins") {
     auto why = failed("HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\n\r\nnot for you\n and what follows");
     CHECK(why == errc::remote_error);
-    CHECK(why.detail() == "the server answered 403 Forbidden : not for you");
+    CHECK(why.detail() == "the server answered 403 Forbidden: not for you");
     why = failed("HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nthe \r\n4\r\nlamp\r\n0\r\n\r\n",
                  {}, true);
     CHECK_THAT(std::string(why.detail()), Contains("500 Oops") && Contains("the lamp"));

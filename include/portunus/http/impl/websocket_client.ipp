@@ -173,7 +173,8 @@ PORTUNUS_DECL awaitable<result<std::string>> shake_hands(std::shared_ptr<websock
                 ended = !more;
             }
             const std::string quoted = quote_refusal(head, o->view().substr(step.size));
-            co_return quoted.empty() ? refused : refused.with(": " + quoted);
+            if (quoted.empty()) co_return refused;
+            co_return error(errc::remote_error, std::string(refused.detail()) + ": " + quoted);
         }
         if (o->late) co_return timed_out();
         auto more = co_await o->stream.read_some(o->room());

@@ -40,7 +40,7 @@ PURE_ROOMS = {"framing", "policy", "json", "crypto"}
 # names begin like theirs (http/server_options.hpp, http/detail/server_session.hpp); every other header of the room is
 # pure.
 WAITING = {
-    "http": ("server", "https_server", "client", "websocket", "tls_websocket", "connection", "request", "streaming", "middleware", "access_log",
+    "http": ("server", "https_server", "client", "https_client", "gzip_client", "websocket", "tls_websocket", "connection", "request", "streaming", "middleware", "access_log",
              "basic_auth", "cors", "security_headers", "static_files", "open_beneath", "compress", "event_stream", "event_broadcaster",
              "event_mailbox"),
     "channel": ("channel", "session"),  # channel, channel_server, channel_client

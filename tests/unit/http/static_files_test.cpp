@@ -407,3 +407,20 @@ TEST_CASE("a file that becomes shorter while it is sent breaks the connection") 
     CHECK(text.size() < 20'000'000);
     CHECK(end == ending::reset);
 }
+
+TEST_CASE("a runtime that is destroyed at any moment while a file is sent leaves no descriptor open") {
+    const scratch_directory dir;
+    dir.put("large", pattern(3'000'000));
+    const std::size_t before = open_descriptors();
+    for (int steps = 0; steps != 30; ++steps) {
+        portunus::runtime rt(1, portunus::logger::silent());
+        const auto server = rt.listen(open_site(), static_files(dir.at()));
+        auto peer = connect_to(server);
+        peer.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+        for (int i = 0; i != steps; ++i) {
+            rt.context().restart();
+            rt.context().run_one_for(5ms);
+        }
+    }
+    CHECK(open_descriptors() == before);
+}

@@ -91,10 +91,19 @@
 #include <portunus/net/urgent.hpp>
 
 #include <portunus/http/access_log.hpp>
+#include <portunus/http/auth_challenge.hpp>
+#include <portunus/http/auth_scheme.hpp>
 #include <portunus/http/basic_auth.hpp>
 #include <portunus/http/chunked.hpp>
+#include <portunus/http/client.hpp>
+#include <portunus/http/client_counters.hpp>
+#include <portunus/http/client_download.hpp>
+#include <portunus/http/client_options.hpp>
+#include <portunus/http/client_request.hpp>
+#include <portunus/http/client_response.hpp>
 #include <portunus/http/content_coding.hpp>
 #include <portunus/http/cors.hpp>
+#include <portunus/http/credentials.hpp>
 #include <portunus/http/date.hpp>
 #include <portunus/http/etag.hpp>
 #include <portunus/http/event_broadcaster.hpp>
@@ -107,6 +116,7 @@
 #include <portunus/http/media_type.hpp>
 #include <portunus/http/middleware.hpp>
 #include <portunus/http/multipart.hpp>
+#include <portunus/http/multipart_form.hpp>
 #include <portunus/http/range.hpp>
 #include <portunus/http/refusal.hpp>
 #include <portunus/http/request.hpp>

@@ -12,6 +12,7 @@
 #include <portunus/json/write.hpp>
 #include <portunus/net/peer_info.hpp>
 
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/crc.hpp>

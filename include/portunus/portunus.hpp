@@ -124,6 +124,7 @@
 #include <portunus/http/router.hpp>
 #include <portunus/http/security_headers.hpp>
 #include <portunus/http/server.hpp>
+#include <portunus/http/server_options.hpp>
 #include <portunus/http/static_files.hpp>
 #include <portunus/http/streaming.hpp>
 #include <portunus/http/url.hpp>

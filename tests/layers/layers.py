@@ -164,7 +164,7 @@ class Header:
 
     def begins(self, names):
         """Is this one of these headers ("net/tls_stream"), or a detail header of theirs?"""
-        plain = re.sub(r"/(detail|impl)/", "/", self.name)
+        plain = re.sub(r"/(detail/|impl/)+", "/", self.name)
         return any(re.match(re.escape(name) + r"(_|\.)", plain) for name in names)
 
     @property

@@ -76,7 +76,7 @@ class response {
     response& body(std::string bytes, literal type) {
         owned_ = std::move(bytes);
         owns_ = true;
-        type_ = type.view();
+        if (!own_type_) type_ = type.view();
         return *this;
     }
     std::string_view content_type() const noexcept { return type_; }
@@ -103,7 +103,7 @@ class response {
                      std::optional<std::uint64_t> length) {
         source_ = std::move(from);
         length_ = length;
-        type_ = type.view();
+        if (!own_type_) type_ = type.view();
         return *this;
     }
     detail::body_source* source() const noexcept { return source_.get(); }

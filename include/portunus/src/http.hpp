@@ -5,6 +5,8 @@
 
 #include <portunus/core/detail/separate.hpp>
 
+#include <portunus/http/detail/impl/server_body.ipp>
+#include <portunus/http/detail/impl/server_session.ipp>
 #include <portunus/http/impl/event_stream.ipp>
 #include <portunus/http/impl/client.ipp>
 #include <portunus/http/impl/client_answer.ipp>

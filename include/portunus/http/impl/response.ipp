@@ -9,9 +9,12 @@
 #include <portunus/http/detail/characters.hpp>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace portunus::http {
@@ -59,6 +62,7 @@ PORTUNUS_DECL std::pair<std::size_t, std::size_t> find_line(std::string_view fie
 } // namespace detail
 
 PORTUNUS_DECL std::optional<std::string_view> response::find(std::string_view name) const noexcept {
+    if (own_type_ && detail::same_word("Content-Type", name)) return type_;
     const std::string_view all = fields_;
     const auto [begin, end] = detail::find_line(all, name, 0);
     if (begin == end) return std::nullopt;
@@ -67,6 +71,11 @@ PORTUNUS_DECL std::optional<std::string_view> response::find(std::string_view na
 }
 
 PORTUNUS_DECL response& response::remove(std::string_view name) {
+    if (detail::same_word("Upgrade", name)) upgrade_ = false;
+    if (detail::same_word("Content-Type", name)) {
+        own_type_.reset();
+        type_ = {};
+    }
     for (std::size_t from = 0;;) {
         const auto [begin, end] = detail::find_line(fields_, name, from);
         if (begin == end) return *this;
@@ -77,47 +86,67 @@ PORTUNUS_DECL response& response::remove(std::string_view name) {
 
 namespace detail {
 
-/// "HTTP/1.1 200 OK\r\n" ready made, for those that are sent most.
-PORTUNUS_DECL void append_status_line(std::string& out, http::status code) {
-    if (code == status::ok) {
-        out.append("HTTP/1.1 200 OK\r\n");
-        return;
+/// Writes into room that was made before: the head of an answer is a dozen small pieces, and asking the
+/// string for each of them costs more than the pieces.
+class head_writer {
+  public:
+    explicit head_writer(char* at) noexcept : at_(at) {}
+    template <std::size_t N>
+    head_writer& operator<<(const char (&text)[N]) noexcept {
+        std::memcpy(at_, text, N - 1);
+        at_ += N - 1;
+        return *this;
     }
-    const auto number = static_cast<unsigned>(code);
-    out.append("HTTP/1.1 ");
-    const std::array<char, 4> digits{static_cast<char>('0' + number / 100 % 10),
-                                     static_cast<char>('0' + number / 10 % 10),
-                                     static_cast<char>('0' + number % 10), ' '};
-    out.append(digits.data(), digits.size()).append(text_of(code)).append("\r\n");
-}
+    head_writer& operator<<(std::string_view text) noexcept {
+        std::memcpy(at_, text.data(), text.size()); // no overlap, and never null: see `put`
+        at_ += text.size();
+        return *this;
+    }
+    head_writer& put(std::string_view text) noexcept { return text.empty() ? *this : *this << text; }
+    head_writer& number(std::uint64_t n) noexcept {
+        at_ = std::to_chars(at_, at_ + digits, n).ptr;
+        return *this;
+    }
+    char* end() const noexcept { return at_; }
+
+    static constexpr std::size_t digits = 20;
+
+  private:
+    char* at_;
+};
 
 PORTUNUS_DECL void append(std::string& out, const response& answer, const answer_form& form,
                           std::string_view date) {
-    append_status_line(out, answer.code());
-    out.append("Date: ").append(date).append("\r\n");
+    const std::string_view name = text_of(answer.code()), type = answer.content_type(),
+                           fields = answer.fields(), body = answer.body();
+    // What is always there, and the longest of what may be, is below 160 bytes.
+    constexpr std::size_t fixed = 192 + head_writer::digits;
+    const std::size_t before = out.size();
+    out.resize(before + fixed + name.size() + date.size() + type.size() + fields.size());
+    head_writer to(out.data() + before);
+    if (answer.code() == status::ok)
+        to << "HTTP/1.1 200 OK\r\nDate: ";
+    else
+        (to << "HTTP/1.1 ").number(static_cast<unsigned>(answer.code())).put(" ").put(name) << "\r\nDate: ";
+    to.put(date) << "\r\n";
     const bool body_allowed = has_body(answer.code());
-    const std::string_view body = answer.body();
-    if (body_allowed && !form.hands_over && !answer.content_type().empty())
-        out.append("Content-Type: ").append(answer.content_type()).append("\r\n");
-    out.append(answer.fields());
+    if (body_allowed && !form.hands_over && !type.empty()) to << "Content-Type: " << type << "\r\n";
+    to.put(fields);
     const bool says_length = body_allowed && !form.until_close && !form.hands_over;
-    if (form.chunked && says_length) {
-        out.append("Transfer-Encoding: chunked\r\n");
-    } else if (says_length) {
-        std::array<char, 20> digits;
-        const std::uint64_t length = form.length ? *form.length : body.size();
-        const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), length).ptr;
-        out.append("Content-Length: ")
-            .append(digits.data(), static_cast<std::size_t>(end - digits.data()))
-            .append("\r\n");
-    }
-    if (answer.upgrades())
-        out.append(form.keep_alive ? "Connection: Upgrade\r\n" : "Connection: close, Upgrade\r\n");
+    if (says_length && form.chunked)
+        to << "Transfer-Encoding: chunked\r\n";
+    else if (says_length)
+        (to << "Content-Length: ").number(form.length ? *form.length : body.size()) << "\r\n";
+    if (answer.upgrades() && form.keep_alive)
+        to << "Connection: Upgrade\r\n";
+    else if (answer.upgrades())
+        to << "Connection: close, Upgrade\r\n";
     else if (!form.keep_alive)
-        out.append("Connection: close\r\n");
+        to << "Connection: close\r\n";
     else if (form.http_1_0)
-        out.append("Connection: keep-alive\r\n");
-    out.append("\r\n");
+        to << "Connection: keep-alive\r\n";
+    to << "\r\n";
+    out.resize(static_cast<std::size_t>(to.end() - out.data()));
     if (says_length && !form.head_only && !form.chunked && !form.length) out.append(body);
 }
 

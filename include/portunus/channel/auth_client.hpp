@@ -29,7 +29,7 @@ static_assert(std::is_trivially_destructible_v<auth_client_options>);
 
 /// The client's side of a handshake, without a transport and without a clock: events in, steps out.
 ///
-///     auth_client<seed_key> machine(seed_key::client(settings));
+///     auth_client<seed_key> machine{seed_key::client(settings)};
 ///     perform(machine.connected(now));             // with auto_auth this asks for the seed
 ///     perform(machine.received(m, now));           // every message; step.taken: it was for the machine
 ///     perform(machine.timed_out(now));             // at machine.deadline()

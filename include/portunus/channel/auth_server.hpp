@@ -37,7 +37,7 @@ static_assert(std::is_trivially_destructible_v<auth_server_options>);
 /// The server's side of a handshake, without a transport and without a clock: events in, steps out.
 ///
 ///     auth_throttle house;                                        // one for the server
-///     auth_server<seed_key> machine(seed_key::server(settings), {}, house, peer_address);
+///     auth_server<seed_key> machine{seed_key::server(settings), {}, house, peer_address};
 ///     perform(machine.connected(now));
 ///     auth_step step = machine.received(m, now);    // every message, before anything else looks at it
 ///     if (!step.taken && !pass_gate(...)) ...       // auth_gate.hpp: who may ask for what

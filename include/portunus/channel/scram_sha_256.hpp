@@ -53,10 +53,10 @@ struct scram_server_settings {
 /// SCRAM-SHA-256 (RFC 5802, RFC 7677) over the handshake's four messages: both sides prove that they know the
 /// secret, or what is stored of it, and neither tells it.
 ///
-///     auth_client<scram_sha_256> client(scram_sha_256::client({.name = "kitchen", .secret = secret}));
+///     auth_client<scram_sha_256> client{scram_sha_256::client({.name = "kitchen", .secret = secret})};
 ///     auto house = std::make_shared<scram_server_settings>();
 ///     house->find = [](std::string_view name) { return credentials_of(name); };
-///     auth_server<scram_sha_256> server(scram_sha_256::server(house));
+///     auth_server<scram_sha_256> server{scram_sha_256::server(house)};
 ///
 /// The data of the seed request, the seed, the key and the verdict are the client-first, server-first,
 /// client-final and server-final messages as JSON strings.

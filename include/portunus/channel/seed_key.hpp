@@ -47,8 +47,8 @@ struct seed_key_server_settings {
 /// the key for it.
 ///
 ///     auto secret = std::make_shared<const secret_text>("9f8a...");
-///     auth_client<seed_key> client(seed_key::client({.secret = secret}));
-///     auth_server<seed_key> server(seed_key::server(seed_key_server_settings::one_secret(secret)));
+///     auth_client<seed_key> client{seed_key::client({.secret = secret})};
+///     auth_server<seed_key> server{seed_key::server(seed_key_server_settings::one_secret(secret))};
 ///
 /// The request for a seed carries null, or the client's name, which is an addition of ours. The seed is 32
 /// random bytes as 64 hexadecimal digits in lower case; the key is the SHA-512 of the seed's text followed by

@@ -5,6 +5,7 @@
     examples_test.py <directory of the programs>
 """
 
+import http.client
 import json
 import os
 import pathlib
@@ -533,6 +534,53 @@ class Examples(unittest.TestCase):
                 status, out, log = run("tls_echo", "ask", "127.0.0.2", port, certificate, "hello")
                 self.assertNotEqual(status, 0, out)
                 self.assertIn("certificate", out + log)
+                server.ask_to_stop()
+                self.assertEqual(server.end()[0], 0)
+
+    def test_web_server_shows_sets_and_tells_what_has_changed(self):
+        with tempfile.TemporaryDirectory() as root:
+            pathlib.Path(root, "a.txt").write_text("a file\n")
+            with Server("web_server", "0", root) as server:
+                port = server.ports[0]
+
+                def fetch(method, path, body=None):
+                    web = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+                    web.request(method, path, body)
+                    answer = web.getresponse()
+                    return answer.status, answer.read().decode()
+
+                self.assertEqual(fetch("GET", "/"), (200, "<h1>A house with lamps</h1>\n"))
+                self.assertEqual(fetch("GET", "/lamps/hall"), (200, '{"on":true,"percent":40}'))
+                self.assertEqual(fetch("GET", "/lamps/attic")[0], 404)
+                self.assertEqual(fetch("DELETE", "/lamps/hall")[0], 405)
+                self.assertEqual(fetch("GET", "/files/a.txt"), (200, "a file\n"))
+                self.assertEqual(fetch("GET", "/files/../a.txt")[0], 400)
+                with connect(port) as reader:
+                    reader.sendall(b"GET /news HTTP/1.1\r\nHost: x\r\n\r\n")
+                    news = reader.makefile("r")
+                    while news.readline().strip():
+                        pass
+                    self.assertEqual(fetch("PUT", "/lamps/kitchen", '{"on": true}'), (200, '{"on":true}'))
+                    status, why = fetch("PUT", "/lamps/kitchen", '{"on": 3}')
+                    self.assertEqual(status, 422)
+                    self.assertIn("on: expected", why)
+                    line = ""
+                    while not line.startswith("data:"):
+                        line = news.readline()
+                    self.assertEqual(line, 'data: {"on":true}\n')
+                    server.ask_to_stop()
+                self.assertEqual(server.end()[0], 0)
+
+    def test_http_get_prints_what_it_gets_and_why_it_does_not(self):
+        with tempfile.TemporaryDirectory() as root:
+            pathlib.Path(root, "a.txt").write_text("a file\n")
+            with Server("web_server", "0", root) as server:
+                base = f"http://127.0.0.1:{server.ports[0]}"
+                status, out, _ = run("http_get", f"{base}/files/a.txt", f"{base}/lamps/hall")
+                self.assertEqual((status, out), (0, 'a file\n{"on":true,"percent":40}'))
+                status, out, log = run("http_get", "http://127.0.0.1:1/")
+                self.assertEqual((status, out), (1, ""))
+                self.assertIn("127.0.0.1:1", log)
                 server.ask_to_stop()
                 self.assertEqual(server.end()[0], 0)
 

@@ -9,6 +9,7 @@
 
 #include <portunus/core/detail/separate.hpp>
 
+#include <portunus/src/adapters.hpp>
 #include <portunus/src/asio.hpp>
 #include <portunus/src/channel.hpp>
 #include <portunus/src/connecting.hpp>

@@ -4,6 +4,8 @@
 
 #include <portunus/core/error.hpp>
 
+#include <boost/asio/error.hpp>
+
 #include <ostream>
 #include <string_view>
 

@@ -12,6 +12,7 @@
 #include <boost/asio/ip/tcp.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -22,6 +23,22 @@
 namespace portunus {
 
 class plugin_control;
+
+/// How a plugin's connection is ended.
+enum class disconnect_mode : std::uint8_t {
+    graceful, ///< what was written goes out first, then our end, then the peer's is waited for
+    abort,    ///< at once, with a reset
+};
+
+/// What a plugin has counted and what has been counted about it. A snapshot.
+struct plugin_counters {
+    std::uint64_t events{0};            ///< calls of the plugin; a batch of messages is one
+    std::uint64_t exceptions{0};        ///< that left an event
+    std::uint64_t slow_events{0};       ///< that took longer than `plugin_options::block_limit`
+    std::uint64_t dropped_datagrams{0}; ///< of a full mailbox
+    std::uint64_t refused{0};           ///< connections: by the plugin, or since all handles were taken
+    std::size_t connections{0};         ///< now
+};
 
 /// What a listener listens for.
 enum class listener_kind : std::uint8_t { tcp, udp, pages };

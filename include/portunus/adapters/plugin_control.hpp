@@ -23,23 +23,9 @@ namespace portunus {
 
 namespace detail {
 class plugin_core;
-}
-
-/// How a plugin's connection is ended.
-enum class disconnect_mode : std::uint8_t {
-    graceful, ///< what was written goes out first, then our end, then the peer's is waited for
-    abort,    ///< at once, with a reset
-};
-
-/// What a plugin has counted and what has been counted about it. A snapshot.
-struct plugin_counters {
-    std::uint64_t events{0};            ///< calls of the plugin; a batch of messages is one
-    std::uint64_t exceptions{0};        ///< that left an event
-    std::uint64_t slow_events{0};       ///< that took longer than `plugin_options::block_limit`
-    std::uint64_t dropped_datagrams{0}; ///< of a full mailbox
-    std::uint64_t refused{0};           ///< connections: by the plugin, or since all handles were taken
-    std::size_t connections{0};         ///< now
-};
+const std::shared_ptr<plugin_core>& core_of(const plugin_control& control) noexcept;
+plugin_control control_of(std::shared_ptr<plugin_core> core) noexcept;
+} // namespace detail
 
 /// The commands of one plugin. A handle; copies command the same plugin, and it may be kept for as long as
 /// one likes: when the plugin has stopped, or its runtime is gone, commands give `errc::shutting_down`.
@@ -150,14 +136,23 @@ class plugin_control {
     plugin_counters counters() const;
 
   private:
-    friend class detail::plugin_core;
+    friend const std::shared_ptr<detail::plugin_core>&
+    detail::core_of(const plugin_control& control) noexcept;
+    friend plugin_control detail::control_of(std::shared_ptr<detail::plugin_core> core) noexcept;
     explicit plugin_control(std::shared_ptr<detail::plugin_core> core) noexcept : core_(std::move(core)) {}
     std::shared_ptr<detail::plugin_core> core_;
 };
 
-} // namespace portunus
+namespace detail {
+inline const std::shared_ptr<plugin_core>& core_of(const plugin_control& control) noexcept {
+    return control.core_;
+}
+inline plugin_control control_of(std::shared_ptr<plugin_core> core) noexcept {
+    return plugin_control(std::move(core));
+}
+} // namespace detail
 
-#include <portunus/adapters/impl/plugin_core.hpp>
+} // namespace portunus
 
 #ifndef PORTUNUS_SEPARATE_COMPILATION
 #include <portunus/adapters/impl/plugin_control.ipp>

@@ -5,8 +5,8 @@
 
 #include <portunus/core/detail/separate.hpp>
 
+#include <portunus/adapters/detail/impl/plugin_core.ipp>
 #include <portunus/adapters/impl/plugin_control.ipp>
-#include <portunus/adapters/impl/plugin_core.ipp>
 #include <portunus/adapters/impl/plugin_host.ipp>
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <portunus/adapters/plugin_control.hpp>
 
-#include <portunus/adapters/impl/plugin_core.hpp>
+#include <portunus/adapters/detail/plugin_core.hpp>
 #include <portunus/core/detail/config.hpp>
 
 #include <algorithm>

@@ -36,7 +36,9 @@ PORTUNUS_DECL plugin_core::pointer plugin_registry::start(std::shared_ptr<plugin
     check(options);
     const std::lock_guard lock(mutex_);
     if (gone_) throw failure(error(errc::shutting_down, "the runtime is gone"));
-    auto core = std::make_shared<plugin_core>(runtime_, std::move(what), std::move(options));
+    auto core = std::make_shared<plugin_core>(
+        runtime_, std::move(what), std::move(options),
+        [](plugin& p, const plugin_core::pointer& c) { p.on_started(control_of(c)); });
     std::erase_if(plugins_, [](const std::weak_ptr<plugin_core>& p) { return p.expired(); });
     plugins_.push_back(core);
     core->start();
@@ -90,7 +92,7 @@ PORTUNUS_DECL plugin_host::~plugin_host() {
 }
 
 PORTUNUS_DECL plugin_control plugin_host::start(std::shared_ptr<plugin> what, plugin_options options) {
-    return detail::plugin_core::control_of(registry_->start(std::move(what), std::move(options)));
+    return detail::control_of(registry_->start(std::move(what), std::move(options)));
 }
 
 PORTUNUS_DECL std::size_t plugin_host::size() const {

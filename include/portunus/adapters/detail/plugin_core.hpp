@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
-#ifndef PORTUNUS_ADAPTERS_IMPL_PLUGIN_CORE_HPP
-#define PORTUNUS_ADAPTERS_IMPL_PLUGIN_CORE_HPP
-
-#include <portunus/adapters/plugin_control.hpp>
+#ifndef PORTUNUS_ADAPTERS_DETAIL_PLUGIN_CORE_HPP
+#define PORTUNUS_ADAPTERS_DETAIL_PLUGIN_CORE_HPP
 
 #include <portunus/adapters/detail/byte_block.hpp>
 #include <portunus/adapters/detail/mailbox.hpp>
 #include <portunus/adapters/detail/slot_table.hpp>
+#include <portunus/adapters/plugin.hpp>
 #include <portunus/adapters/plugin_options.hpp>
 #include <portunus/core/detail/config.hpp>
 #include <portunus/core/detail/event.hpp>
 #include <portunus/core/runtime.hpp>
 #include <portunus/core/task_group.hpp>
+#include <portunus/framing/any_codec.hpp>
+#include <portunus/framing/quiet_time_codec.hpp>
+#include <portunus/net/connect.hpp>
+#include <portunus/net/tcp_listener.hpp>
 #include <portunus/net/udp_socket.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -177,10 +180,11 @@ class plugin_core final : public std::enable_shared_from_this<plugin_core> {
     using listeners_table = slot_table<listener_slot, listener_id>;
     using pages_table = slot_table<page_slot, page_id>;
 
-    plugin_core(runtime& rt, std::shared_ptr<plugin> what, plugin_options o);
+    /// Tells a plugin that it has started; the commands are a layer above this one.
+    using start_function = void (*)(plugin&, const pointer&);
+
+    plugin_core(runtime& rt, std::shared_ptr<plugin> what, plugin_options o, start_function on_start);
     ~plugin_core();
-    static const pointer& of(const plugin_control& control) noexcept { return control.core_; }
-    static plugin_control control_of(pointer core) noexcept { return plugin_control(std::move(core)); }
 
     void start();
     void ask_to_stop();
@@ -302,6 +306,7 @@ class plugin_core final : public std::enable_shared_from_this<plugin_core> {
     runtime& runtime_; // only on the I/O context, and before it is gone
     const boost::asio::io_context::executor_type executor_;
     std::shared_ptr<plugin> plugin_; // the plugin's side
+    const start_function on_start_;
     mailbox box_;
     std::thread thread_;
     std::atomic<std::thread::id> running_on_{};
@@ -426,7 +431,7 @@ std::invoke_result_t<F&> plugin_core::ask(F f) {
 } // namespace portunus::detail
 
 #ifndef PORTUNUS_SEPARATE_COMPILATION
-#include <portunus/adapters/impl/plugin_core.ipp>
+#include <portunus/adapters/detail/impl/plugin_core.ipp>
 #endif
 
 #endif

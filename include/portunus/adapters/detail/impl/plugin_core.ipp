@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-#ifndef PORTUNUS_ADAPTERS_IMPL_PLUGIN_CORE_IPP
-#define PORTUNUS_ADAPTERS_IMPL_PLUGIN_CORE_IPP
+#ifndef PORTUNUS_ADAPTERS_DETAIL_IMPL_PLUGIN_CORE_IPP
+#define PORTUNUS_ADAPTERS_DETAIL_IMPL_PLUGIN_CORE_IPP
 
-#include <portunus/adapters/impl/plugin_core.hpp>
+#include <portunus/adapters/detail/plugin_core.hpp>
 
 #include <portunus/core/detail/config.hpp>
 #include <portunus/net/connect.hpp>
@@ -53,9 +53,10 @@ PORTUNUS_DECL void connection_slot::clear() {
 // --- beginning and end
 // --------------------------------------------------------------------------------------
 
-PORTUNUS_DECL plugin_core::plugin_core(runtime& rt, std::shared_ptr<plugin> what, plugin_options o)
+PORTUNUS_DECL plugin_core::plugin_core(runtime& rt, std::shared_ptr<plugin> what, plugin_options o,
+                                       start_function on_start)
     : options(std::move(o)), connections(options.max_connections), runtime_(rt),
-      executor_(rt.context().get_executor()), plugin_(std::move(what)),
+      executor_(rt.context().get_executor()), plugin_(std::move(what)), on_start_(on_start),
       io_thread_(std::this_thread::get_id()) {}
 
 PORTUNUS_DECL plugin_core::~plugin_core() {
@@ -245,7 +246,7 @@ PORTUNUS_DECL void plugin_core::deliver_host() {
         }
     }
     if (more) box_.push(host_mail_); // behind the others
-    if (start) call("on_started", [&] { plugin_->on_started(control_of(shared_from_this())); });
+    if (start) call("on_started", [&] { on_start_(*plugin_, shared_from_this()); });
     if (next && !stopping) call("a delivered function", next);
     if (tick && !stopping) call("on_tick", [&] { plugin_->on_tick(); });
     if (says_stopping && !stopping && !std::exchange(said_stopping_, true))

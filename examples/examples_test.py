@@ -624,6 +624,23 @@ class Examples(unittest.TestCase):
             self.assertEqual(status, 0)
             self.assertRegex(out, r"(?m)^22 received, 44 passed on, \d+ lost by the slow$")
 
+    def test_plugin_host_loads_a_plugin_in_c_and_loads_it_again(self):
+        with Server("plugin_host", f"{PROGRAMS}/libshout.so,0", ports=0) as server:
+            server.wait_for("shouting on port ")
+            port = int(re.findall(r"shouting on port (\d+)", server.seen)[-1])
+            self.assertEqual(ask(port, "hello\nbye\n"), "HELLO\r\nGOOD BYE\r\n")
+            server.seen = ""
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for("reloaded", "shouting on port ")
+            port = int(re.findall(r"shouting on port (\d+)", server.seen)[-1])
+            self.assertEqual(ask(port, "again\n"), "AGAIN\r\n")
+            server.ask_to_stop()
+            self.assertEqual(server.end()[0], 0)
+        status, _, log = run("plugin_host", "no-such-object.so")
+        self.assertEqual(status, 2)
+        self.assertIn("no-such-object.so", log)
+
+
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:

@@ -8,5 +8,7 @@
 #include <portunus/adapters/detail/impl/plugin_core.ipp>
 #include <portunus/adapters/impl/plugin_control.ipp>
 #include <portunus/adapters/impl/plugin_host.ipp>
+#include <portunus/adapters/impl/plugin_pages.ipp>
+#include <portunus/adapters/impl/shared_plugin.ipp>
 
 #endif

@@ -188,6 +188,7 @@ class plugin_core final : public std::enable_shared_from_this<plugin_core> {
 
     void start();
     void ask_to_stop();
+    void wake_io(); ///< what waits for the I/O context is done soon
     result<void> stop(steady_clock::duration limit);
     bool stopped() const noexcept { return stopped_; }
     /// Whether the caller is the plugin, in one of its events.
@@ -224,6 +225,12 @@ class plugin_core final : public std::enable_shared_from_this<plugin_core> {
     void mail(mail_source& source);         ///< from any thread
     void mail_from_io(mail_source& source); ///< on the I/O context, outside of commands
     runtime& owner() noexcept { return runtime_; }
+    /// Runs `f` while the contexts stand.
+    template <class F>
+    void unless_gone(F f) {
+        const std::lock_guard lock(gate_);
+        if (!gate_closed_) f();
+    }
     boost::asio::io_context::executor_type executor() const noexcept { return executor_; }
 
     // the runtime stops; all on the I/O context
@@ -266,7 +273,6 @@ class plugin_core final : public std::enable_shared_from_this<plugin_core> {
 
     // between
     bool mark_dirty(connection_slot& slot);
-    void wake_io();
     bool post_job(std::shared_ptr<plugin_job> job);
     bool post(std::function<void()> action);
 

@@ -40,6 +40,7 @@ plugin_control control_of(std::shared_ptr<plugin_core> core) noexcept;
 /// themselves.
 class plugin_control {
   public:
+    /// Commands nobody: every function but `stopped` throws `failure`.
     plugin_control() noexcept = default;
     explicit operator bool() const noexcept { return core_ != nullptr; }
 
@@ -82,7 +83,8 @@ class plugin_control {
     /// on. From another thread: at some message soon.
     result<void> set_framing(connection_id connection, any_codec framing) const;
     /// Delivers no data of this connection until `resume`; what arrives is kept, as much as
-    /// `plugin_options::max_inbox`, then the peer is held up.
+    /// `plugin_options::max_inbox`, then the peer is held up. Its end is told behind its data,
+    /// so after that, too.
     result<void> pause(connection_id connection) const;
     result<void> resume(connection_id connection) const;
     /// How many bytes wait to be sent.
@@ -140,6 +142,7 @@ class plugin_control {
     detail::core_of(const plugin_control& control) noexcept;
     friend plugin_control detail::control_of(std::shared_ptr<detail::plugin_core> core) noexcept;
     explicit plugin_control(std::shared_ptr<detail::plugin_core> core) noexcept : core_(std::move(core)) {}
+    detail::plugin_core& live() const;
     std::shared_ptr<detail::plugin_core> core_;
 };
 

@@ -497,3 +497,49 @@ TEST_CASE("options out of their range are refused with the number") {
     CHECK_THROWS_WITH(host.start(std::make_shared<recorder>(), o), Catch::Contains("max_inbox 12"));
     CHECK_THROWS_AS(host.start(std::shared_ptr<plugin>()), portunus::failure);
 }
+
+TEST_CASE("the place of a connection is free only when the plugin has handled its end") {
+    std::atomic<bool> release{false};
+    stage s(plugin_place::own_thread, [&](recorder& r) {
+        r.listens = false;
+        r.act = [&](recorder&, std::string_view event, connection_id) {
+            if (event == "closed") eventually([&] { return release.load(); });
+        };
+    });
+    auto door = any_door();
+    door.limits.max_connections = 1;
+    door.limits.full = portunus::when_full::wait;
+    const auto id = must(s.control.listen_tcp(door, line_codec(line_mode::lf)));
+    const portunus_tests::tcp::endpoint where(loopback, s.control.listening(id).value().port);
+    const bool by_us = GENERATE(false, true);
+    auto first = plain_socket::connected_to(where);
+    first.send("1\n");
+    CHECK(first.read(2) == "1\n");
+    auto second = plain_socket::connected_to(where); // waits in the kernel's queue
+    second.send("2\n");
+    if (by_us) must(s.control.disconnect(s.actor->last()));
+    first.close();
+    eventually([&] { return s.actor->saw("closed eof") || s.actor->saw("closed closed_locally"); });
+    CHECK(s.control.counters().connections == 1);
+    CHECK_FALSE(s.actor->saw("data 2"));
+    release = true;
+    CHECK(second.read(2) == "2\n");
+}
+
+TEST_CASE("connections that are being made when the plugin stops are told as closed") {
+    stage s(any_place());
+    plain_listener there;
+    for (int i = 0; i < 4; ++i)
+        (void)must(s.control.connect("127.0.0.1", there.endpoint().port(), line_codec()));
+    must(s.control.stop());
+    std::size_t closed = 0;
+    for (const auto& e : s.actor->events()) closed += e.starts_with("closed");
+    CHECK(closed == 4);
+}
+
+TEST_CASE("a default-made handle on the commands commands nobody, and says so") {
+    const plugin_control nobody;
+    CHECK_FALSE(nobody);
+    CHECK(nobody.stopped());
+    CHECK_THROWS_AS(nobody.counters(), portunus::failure);
+}

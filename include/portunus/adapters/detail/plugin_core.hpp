@@ -56,7 +56,7 @@ struct plugin_stream : std::enable_shared_from_this<plugin_stream> {
     /// While the plugin does not take what came, silence is not the peer's fault.
     void hold_up(bool on) {
         held_up = on;
-        stream.set_idle_limit(on ? steady_clock::duration::zero() : idle_limit);
+        if (stream.is_open()) stream.set_idle_limit(on ? steady_clock::duration::zero() : idle_limit);
     }
 
     tcp_stream stream;
@@ -101,6 +101,7 @@ struct connection_slot : slot_base, mail_source {
     bool io_gone = false;
     bool reader_waits = false;
     bool dirty = false;
+    std::uint32_t begun = 0;                    // the generation that all of this is about
     std::atomic<std::int64_t> partial_since{0}; // a message is incomplete since then
 
     // the plugin's side
@@ -259,6 +260,7 @@ class plugin_core final : public std::enable_shared_from_this<plugin_core> {
     void run_thread();
     void drain();
     void deliver_mail(mail_source& source);
+    void deliver_to_plugin(mail_source& source);
     void deliver_host();
     void deliver_connection(connection_slot& slot);
     void deliver_messages(connection_slot& slot, connection_id id);
@@ -379,7 +381,7 @@ struct plugin_core::attachment {
             slot->io_gone = true;
             if (!slot->end) slot->end = connection_end{close_reason::shutdown, {}};
             tell = !slot->said_closed;
-            if (slot->over) core->connections.release(*slot);
+            if (slot->over || core->stopped_) core->connections.release(*slot);
         }
         --core->attached_;
         if (core->quiet_) core->quiet_->notify();
@@ -388,6 +390,7 @@ struct plugin_core::attachment {
     pointer core;
     connection_slot* slot;
     std::shared_ptr<plugin_stream> io;
+    admission_ticket ticket; // its place behind the door
 };
 
 struct plugin_core::tcp_door {

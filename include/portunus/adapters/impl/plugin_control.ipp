@@ -344,69 +344,73 @@ PORTUNUS_DECL plugin_counters plugin_core::counters() const {
 
 namespace portunus {
 
+PORTUNUS_DECL detail::plugin_core& plugin_control::live() const {
+    if (!core_) throw failure(error(errc::not_connected, "this plugin_control commands no plugin"));
+    return *core_;
+}
 PORTUNUS_DECL result<listener_id> plugin_control::listen_tcp(listener_options options,
                                                              any_codec framing) const {
-    return core_->listen_tcp(std::move(options), std::move(framing));
+    return live().listen_tcp(std::move(options), std::move(framing));
 }
 PORTUNUS_DECL result<listener_id> plugin_control::listen_udp(udp_options options) const {
-    return core_->listen_udp(std::move(options));
+    return live().listen_udp(std::move(options));
 }
 PORTUNUS_DECL result<listening_info> plugin_control::listening(listener_id listener) const {
-    const auto slot = core_->listeners.lock(listener);
+    const auto slot = live().listeners.lock(listener);
     if (!slot) return detail::stale_listener();
     return slot->info;
 }
 PORTUNUS_DECL result<void> plugin_control::set_policy(listener_id listener, accept_policy policy) const {
-    return core_->set_policy(listener, std::move(policy));
+    return live().set_policy(listener, std::move(policy));
 }
 PORTUNUS_DECL result<void> plugin_control::stop_listening(listener_id listener) const {
-    return core_->stop_listening(listener);
+    return live().stop_listening(listener);
 }
 PORTUNUS_DECL result<connection_id> plugin_control::connect(std::string_view host, std::uint16_t port,
                                                             any_codec framing,
                                                             const connect_options& options) const {
-    return core_->connect(host, port, std::move(framing), options);
+    return live().connect(host, port, std::move(framing), options);
 }
 PORTUNUS_DECL result<void> plugin_control::write(connection_id connection, std::string_view message) const {
-    return core_->write(connection, message, false);
+    return live().write(connection, message, false);
 }
 PORTUNUS_DECL result<void> plugin_control::write_raw(connection_id connection, std::string_view bytes) const {
-    return core_->write(connection, bytes, true);
+    return live().write(connection, bytes, true);
 }
 PORTUNUS_DECL result<void> plugin_control::disconnect(connection_id connection, disconnect_mode how) const {
-    return core_->disconnect(connection, how);
+    return live().disconnect(connection, how);
 }
 PORTUNUS_DECL result<void> plugin_control::set_framing(connection_id connection, any_codec framing) const {
-    return core_->set_framing(connection, std::move(framing));
+    return live().set_framing(connection, std::move(framing));
 }
 PORTUNUS_DECL result<void> plugin_control::pause(connection_id connection) const {
-    return core_->pause(connection, true);
+    return live().pause(connection, true);
 }
 PORTUNUS_DECL result<void> plugin_control::resume(connection_id connection) const {
-    return core_->pause(connection, false);
+    return live().pause(connection, false);
 }
 PORTUNUS_DECL result<std::size_t> plugin_control::queued(connection_id connection) const {
-    const auto slot = core_->connections.lock(connection);
+    const auto slot = live().connections.lock(connection);
     if (!slot) return detail::stale_connection();
     return slot->outbox.size() + slot->sending;
 }
 PORTUNUS_DECL result<connection_info> plugin_control::info(connection_id connection) const {
-    const auto slot = core_->connections.lock(connection);
+    const auto slot = live().connections.lock(connection);
     if (!slot) return detail::stale_connection();
     return slot->info;
 }
 PORTUNUS_DECL result<void> plugin_control::send(listener_id from, const boost::asio::ip::udp::endpoint& to,
                                                 std::string_view bytes) const {
-    return core_->send(from, {to, {}, std::string(bytes)});
+    return live().send(from, {to, {}, std::string(bytes)});
 }
 PORTUNUS_DECL result<void> plugin_control::reply(listener_id from, const datagram& received,
                                                  std::string_view bytes) const {
-    return core_->send(from, {received.sender, received.reply_source(), std::string(bytes)});
+    return live().send(from, {received.sender, received.reply_source(), std::string(bytes)});
 }
 PORTUNUS_DECL result<std::size_t> plugin_control::broadcast(listener_id from, std::uint16_t port,
                                                             std::string_view bytes) const {
     std::size_t left = 0;
-    auto done = core_->with_udp(from, [&](udp_socket& socket) -> result<void> {
+    auto done = live().with_udp(from, [&](udp_socket& socket) -> result<void> {
         auto sent = socket.broadcast(port, bytes);
         if (!sent) return sent.error();
         left = *sent;
@@ -417,38 +421,38 @@ PORTUNUS_DECL result<std::size_t> plugin_control::broadcast(listener_id from, st
 }
 PORTUNUS_DECL result<void> plugin_control::join(listener_id listener, const boost::asio::ip::address& group,
                                                 const interface_choice& on) const {
-    return core_->with_udp(listener, [&](udp_socket& socket) { return socket.join(group, on); });
+    return live().with_udp(listener, [&](udp_socket& socket) { return socket.join(group, on); });
 }
 PORTUNUS_DECL result<void> plugin_control::leave(listener_id listener, const boost::asio::ip::address& group,
                                                  const interface_choice& on) const {
-    return core_->with_udp(listener, [&](udp_socket& socket) { return socket.leave(group, on); });
+    return live().with_udp(listener, [&](udp_socket& socket) { return socket.leave(group, on); });
 }
 PORTUNUS_DECL result<void> plugin_control::reply(page_id page, page_reply answer) const {
-    return core_->reply(page, std::move(answer));
+    return live().reply(page, std::move(answer));
 }
 PORTUNUS_DECL void plugin_control::set_tick(steady_clock::duration interval) const {
-    core_->set_tick(interval);
+    live().set_tick(interval);
 }
 PORTUNUS_DECL result<void> plugin_control::deliver(std::function<void()> action) const {
-    return core_->deliver(std::move(action));
+    return live().deliver(std::move(action));
 }
 PORTUNUS_DECL void plugin_control::log(log_level level, std::string_view text) const {
-    if (core_->options.log.enabled(level)) core_->options.log(level, text, {{"plugin", core_->options.name}});
+    if (live().options.log.enabled(level)) live().options.log(level, text, {{"plugin", live().options.name}});
 }
 PORTUNUS_DECL void plugin_control::pause() const {
-    core_->hold(true);
+    live().hold(true);
 }
 PORTUNUS_DECL void plugin_control::resume() const {
-    core_->hold(false);
+    live().hold(false);
 }
 PORTUNUS_DECL result<void> plugin_control::stop(steady_clock::duration limit) const {
-    return core_->stop(limit);
+    return live().stop(limit);
 }
 PORTUNUS_DECL bool plugin_control::stopped() const noexcept {
-    return core_->stopped();
+    return !core_ || core_->stopped();
 }
 PORTUNUS_DECL plugin_counters plugin_control::counters() const {
-    return core_->counters();
+    return live().counters();
 }
 
 } // namespace portunus

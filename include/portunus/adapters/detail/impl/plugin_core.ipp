@@ -33,6 +33,7 @@ inline std::int64_t nanoseconds_now() noexcept {
 
 PORTUNUS_DECL void connection_slot::begin(const std::atomic<bool>& stopping) {
     clear();
+    begun = generation;
     source.stopping = &stopping;
 }
 
@@ -145,8 +146,8 @@ PORTUNUS_DECL void plugin_core::finish() {
     if (!std::exchange(said_stopping_, true) && started) call("on_stopping", [&] { plugin_->on_stopping(); });
     connections.each([&](connection_slot& slot) {
         std::unique_lock lock(slot.mutex);
-        if (!slot.used || slot.said_closed) return;
-        const bool told = slot.told;
+        if (!slot.used || slot.begun != slot.generation || slot.said_closed) return;
+        const bool told = slot.told || !slot.incoming;
         slot.said_closed = true;
         const connection_id id = connections_table::handle_of(slot);
         connection_end end{close_reason::shutdown, {}};
@@ -218,6 +219,14 @@ bool plugin_core::call(const char* event, F f) noexcept {
 }
 
 PORTUNUS_DECL void plugin_core::deliver_mail(mail_source& source) {
+    try {
+        deliver_to_plugin(source);
+    } catch (...) { // no memory; the plugin's own exceptions do not come so far
+        log(log_level::error, "an event was lost: " + text_of(std::current_exception()));
+    }
+}
+
+PORTUNUS_DECL void plugin_core::deliver_to_plugin(mail_source& source) {
     switch (source.what) {
     case mail_source::kind::host:
         return deliver_host();
@@ -812,7 +821,11 @@ PORTUNUS_DECL awaitable<void> plugin_core::accept_all(pointer self, std::shared_
                 self->log(log_level::error, "a listener ended: " + got.error().message());
             break;
         }
-        self->take(*door, std::move(*got));
+        try {
+            self->take(*door, std::move(*got));
+        } catch (...) { // costs this connection, and not the door
+            self->log(log_level::error, "a connection was lost: " + text_of(std::current_exception()));
+        }
     }
     door->listener.reset();
     --self->doors_;
@@ -844,6 +857,7 @@ PORTUNUS_DECL void plugin_core::take(tcp_door& door, accepted newcomer) {
 PORTUNUS_DECL awaitable<void> plugin_core::serve(pointer self, connection_slot* slot, tcp_stream stream,
                                                  steady_clock::duration idle_limit) {
     attachment mine(self, slot);
+    mine.ticket = std::move(tcp_stream_state::pointer_of(stream)->ticket);
     mine.io = std::make_shared<plugin_stream>(std::move(stream), self->executor_, idle_limit);
     co_await converse(self, slot, mine.io);
 }
@@ -966,6 +980,10 @@ PORTUNUS_DECL awaitable<void> plugin_core::converse(pointer self, connection_slo
         const std::lock_guard lock(slot->mutex);
         slot->io = io.get();
         slot->open = true;
+        if (self->is_torn_down()) { // nobody is there any more
+            slot->closing = disconnect_mode::abort;
+            io->finished = true;
+        }
         if (slot->closing) io->closing = slot->closing;
     }
     self->mail_from_io(*slot);
@@ -1015,6 +1033,8 @@ PORTUNUS_DECL awaitable<void> plugin_core::converse(pointer self, connection_slo
     }
     if (!why.code().failed()) why = io->failed ? *io->failed : error(errc::closed_locally);
     self->tell_ended(*slot, io->stream, why);
+    // The connection's place behind its door is free when the plugin has handled its end (row T-8).
+    while (!io->finished) co_await io->changed.wait_op();
 }
 
 PORTUNUS_DECL awaitable<void> plugin_core::write_out(pointer self, connection_slot* slot,

@@ -5,7 +5,9 @@
 
 #include <portunus/core/detail/separate.hpp>
 
+#include <portunus/adapters/detail/impl/plugin_conversation.ipp>
 #include <portunus/adapters/detail/impl/plugin_core.ipp>
+#include <portunus/adapters/detail/impl/plugin_io.ipp>
 #include <portunus/adapters/impl/plugin_control.ipp>
 #include <portunus/adapters/impl/plugin_host.ipp>
 #include <portunus/adapters/impl/plugin_pages.ipp>

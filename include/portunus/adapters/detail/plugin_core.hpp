@@ -37,46 +37,7 @@
 
 namespace portunus::detail {
 
-/// The I/O context's half of a connection. Touched on its thread alone.
-struct plugin_stream : std::enable_shared_from_this<plugin_stream> {
-    plugin_stream(tcp_stream s, const boost::asio::any_io_executor& executor, steady_clock::duration idle)
-        : stream(std::move(s)), changed(executor), idle_limit(idle),
-          silence(deadline_service::of(executor), this,
-                  [](void* self) { static_cast<plugin_stream*>(self)->stream.cancel_read(); }) {}
-
-    /// Ends the connection for a reason that the stream has not met by itself.
-    void fail(const error& why) {
-        if (failed) return;
-        failed = why;
-        stream.record_failure(why);
-        stream.cancel_read();
-        changed.notify();
-    }
-
-    /// While the plugin does not take what came, silence is not the peer's fault.
-    void hold_up(bool on) {
-        held_up = on;
-        if (stream.is_open()) stream.set_idle_limit(on ? steady_clock::duration::zero() : idle_limit);
-    }
-
-    tcp_stream stream;
-    event changed; // of anything below
-    steady_clock::duration idle_limit;
-    deadline silence;   // of a codec that cuts by time
-    byte_block fill;    // being read into
-    byte_block sending; // being written from
-    std::optional<quiet_time_codec> timed;
-    std::size_t cut = 0; // of `fill`: a frame that ended with silence
-    std::size_t wanted = 4096;
-    std::optional<error> failed;
-    steady_clock::time_point last_read{};
-    std::optional<disconnect_mode> closing;
-    bool writing = false;  // a coroutine waits for room
-    bool held_up = false;  // the mailbox is full
-    bool park = false;     // long idle: give the buffer back
-    bool finished = false; // the plugin knows that it has ended
-    bool detached = false; // its slot is not ours any more
-};
+struct plugin_stream; // the I/O context's half of a connection
 
 /// A connection between the two sides.
 struct connection_slot : slot_base, mail_source {
@@ -200,7 +161,8 @@ class plugin_core final : public std::enable_shared_from_this<plugin_core> {
     result<listener_id> listen_udp(udp_options options);
     /// For a listener of another kind; on the I/O context.
     result<listener_id> add_listener(listening_info info, std::function<void(bool)> close,
-                                     std::function<void(accept_policy)> set_policy);
+                                     std::function<void(accept_policy)> set_policy,
+                                     std::shared_ptr<udp_socket> udp = {});
     result<connection_id> connect(std::string_view host, std::uint16_t port, any_codec framing,
                                   const connect_options& options);
     result<void> write(connection_id connection, std::string_view message, bool raw);
@@ -364,40 +326,6 @@ class plugin_core final : public std::enable_shared_from_this<plugin_core> {
     std::atomic<std::uint64_t> slow_{0};
     std::atomic<std::uint64_t> dropped_{0};
     std::atomic<std::uint64_t> refused_{0};
-};
-
-/// The I/O side's part in a slot; when it goes, the plugin hears of the end, and the slot is free when it
-/// has.
-struct plugin_core::attachment {
-    attachment(pointer c, connection_slot* s) : core(std::move(c)), slot(s) { ++core->attached_; }
-    attachment(const attachment&) = delete;
-    attachment& operator=(const attachment&) = delete;
-    ~attachment() {
-        if (io) io->detached = true;
-        bool tell = false;
-        {
-            const std::lock_guard lock(slot->mutex);
-            slot->io = nullptr;
-            slot->io_gone = true;
-            if (!slot->end) slot->end = connection_end{close_reason::shutdown, {}};
-            tell = !slot->said_closed;
-            if (slot->over || core->stopped_) core->connections.release(*slot);
-        }
-        --core->attached_;
-        if (core->quiet_) core->quiet_->notify();
-        if (tell) core->mail(*slot);
-    }
-    pointer core;
-    connection_slot* slot;
-    std::shared_ptr<plugin_stream> io;
-    admission_ticket ticket; // its place behind the door
-};
-
-struct plugin_core::tcp_door {
-    std::optional<tcp_listener> listener;
-    listener_id id;
-    any_codec framing{raw_codec()};
-    steady_clock::duration idle_limit{};
 };
 
 template <class F>

@@ -4,6 +4,7 @@
 
 #include <portunus/adapters/plugin_control.hpp>
 
+#include <portunus/adapters/detail/plugin_conversation.hpp>
 #include <portunus/adapters/detail/plugin_core.hpp>
 #include <portunus/core/detail/config.hpp>
 
@@ -25,12 +26,12 @@ inline error stale_listener() {
     return error(errc::listener_closed);
 }
 
-// --- listeners
-// ----------------------------------------------------------------------------------------------
+// --- listeners ---
 
 PORTUNUS_DECL result<listener_id> plugin_core::add_listener(listening_info info,
                                                             std::function<void(bool)> close,
-                                                            std::function<void(accept_policy)> set_policy) {
+                                                            std::function<void(accept_policy)> set_policy,
+                                                            std::shared_ptr<udp_socket> udp) {
     listener_slot* const slot = listeners.acquire();
     if (!slot)
         return error(errc::queue_full,
@@ -41,6 +42,7 @@ PORTUNUS_DECL result<listener_id> plugin_core::add_listener(listening_info info,
         slot->info = info;
         slot->close = std::move(close);
         slot->set_policy = std::move(set_policy);
+        slot->udp = std::move(udp);
         slot->first = slot->count = 0;
         slot->dropped = 0;
         slot->outbox.clear();
@@ -94,11 +96,11 @@ PORTUNUS_DECL result<listener_id> plugin_core::listen_udp(udp_options wanted) {
         for (const auto& e : socket->endpoints()) info.endpoints.push_back(to_string(e));
         auto id = add_listener(
             std::move(info), [socket](bool) { socket->close(); },
-            [socket](accept_policy policy) { socket->set_policy(std::move(policy)); });
+            [socket](accept_policy policy) { socket->set_policy(std::move(policy)); }, socket);
         if (!id) return id;
-        auto slot = listeners.lock(*id);
-        slot->udp = socket;
-        spawn(receive_all(shared_from_this(), &*slot, socket));
+        listener_slot* of = nullptr;
+        if (const auto slot = listeners.lock(*id)) of = &*slot;
+        if (of) spawn(receive_all(shared_from_this(), of, socket)); // else stopped already
         return id;
     });
 }
@@ -169,8 +171,7 @@ PORTUNUS_DECL result<void> plugin_core::send(listener_id from, queued_datagram o
     return {};
 }
 
-// --- connections
-// --------------------------------------------------------------------------------------------
+// --- connections ---
 
 PORTUNUS_DECL result<connection_id> plugin_core::connect(std::string_view host, std::uint16_t port,
                                                          any_codec framing, const connect_options& how) {
@@ -286,8 +287,7 @@ PORTUNUS_DECL result<void> plugin_core::pause(connection_id connection, bool on)
     return {};
 }
 
-// --- pages, and the plugin itself
-// ---------------------------------------------------------------------------
+// --- pages, and the plugin itself ---
 
 PORTUNUS_DECL result<void> plugin_core::reply(page_id page, page_reply answer) {
     std::function<void()> answered;

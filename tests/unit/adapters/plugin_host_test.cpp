@@ -543,3 +543,28 @@ TEST_CASE("a default-made handle on the commands commands nobody, and says so") 
     CHECK(nobody.stopped());
     CHECK_THROWS_AS(nobody.counters(), portunus::failure);
 }
+
+TEST_CASE("a runtime may be destroyed under its plugins, which hear of the end of their connections") {
+    auto rt = std::make_unique<runtime>(1, portunus::logger::silent());
+    auto actor = std::make_shared<recorder>();
+    plugin_host host(*rt);
+    const auto place = any_place();
+    auto control = host.start(actor, quiet_options(place));
+    const auto run_until = [&](auto reached) {
+        eventually([&] {
+            rt->context().restart();
+            rt->context().poll();
+            return reached();
+        });
+    };
+    run_until([&] { return actor->saw("started"); });
+    auto peer = actor->peer();
+    peer.send("x\nunfinished");
+    run_until([&] { return actor->saw("data x"); });
+    rt.reset();
+    CHECK(error_of(control.listen_tcp(any_door(), line_codec())) == errc::shutting_down);
+    (void)control.write(actor->last(), "nobody hears it");
+    must(control.stop());
+    CHECK(actor->count("closed shutdown") == 1);
+    CHECK(actor->count("stopping") == 1);
+}

@@ -6,6 +6,8 @@
 #include <portunus/core/detail/separate.hpp>
 
 #include <portunus/channel/detail/impl/envelope.ipp>
+#include <portunus/channel/impl/channel.ipp>
+#include <portunus/channel/impl/channel_link.ipp>
 #include <portunus/channel/impl/points.ipp>
 #include <portunus/channel/impl/services.ipp>
 #include <portunus/json/detail/impl/cursor.ipp>

@@ -33,8 +33,8 @@ class channel_call;
 
 /// What a request for a point gives: its value, or nothing but whether it went well.
 template <data_point Point>
-using reply_result = std::conditional_t<std::same_as<typename Point::reply_type, std::monostate>, result<void>,
-                                        result<typename Point::reply_type>>;
+using reply_result = std::conditional_t<std::same_as<typename Point::reply_type, std::monostate>,
+                                        result<void>, result<typename Point::reply_type>>;
 
 enum class channel_role : std::uint8_t { client, server };
 
@@ -59,14 +59,14 @@ struct channel_event {
 
 /// What a channel has counted. A snapshot.
 struct channel_counters {
-    std::uint64_t received{0};     ///< messages
-    std::uint64_t sent{0};         ///< messages
-    std::uint64_t links{0};        ///< connections so far
-    std::uint64_t damaged{0};      ///< frames that were no message, or not the one that was sent
-    std::uint64_t refused{0};      ///< messages before trust that ran nothing
-    std::uint64_t unhandled{0};    ///< messages that no handler wanted
-    std::uint64_t dropped{0};      ///< of those, how many were lost for want of room
-    std::uint64_t late{0};         ///< answers whose request had timed out or was cancelled
+    std::uint64_t received{0};  ///< messages
+    std::uint64_t sent{0};      ///< messages
+    std::uint64_t links{0};     ///< connections so far
+    std::uint64_t damaged{0};   ///< frames that were no message, or not the one that was sent
+    std::uint64_t refused{0};   ///< messages before trust that ran nothing
+    std::uint64_t unhandled{0}; ///< messages that no handler wanted
+    std::uint64_t dropped{0};   ///< of those, how many were lost for want of room
+    std::uint64_t late{0};      ///< answers whose request had timed out or was cancelled
     std::uint64_t handler_failures{0};
     std::uint64_t timeouts{0}; ///< requests without an answer
 };
@@ -101,15 +101,14 @@ class channel {
     /// Asks for what `point` is, and completes with the answer's value. Any number may wait.
     ///
     /// Errors: `errc::read_timeout` when no answer came within the limit, `errc::connect_timeout` when the
-    /// channel was not established within it; `errc::malformed_data` with the path of the field; `errc::denied`,
-    /// `errc::unauthenticated`, `errc::remote_error` as the peer answered (`status_error`);
+    /// channel was not established within it; `errc::malformed_data` with the path of the field;
+    /// `errc::denied`, `errc::unauthenticated`, `errc::remote_error` as the peer answered (`status_error`);
     /// `condition::closed` when the connection was lost: then it is not known whether the peer did it;
     /// `errc::queue_full`; `errc::canceled`, which leaves the channel as it is. Nothing that was given is
     /// needed any more when the call has returned, before it is awaited.
     template <data_point Point>
     requires std::same_as<typename Point::request_type, std::monostate>
-    [[nodiscard]] awaitable<reply_result<Point>> request(const Point& point,
-                                                                        const request_options& how = {});
+    [[nodiscard]] awaitable<reply_result<Point>> request(const Point& point, const request_options& how = {});
     template <data_point Point>
     [[nodiscard]] awaitable<reply_result<Point>>
     request(const Point& point, const typename Point::request_type& value, const request_options& how = {});
@@ -119,13 +118,13 @@ class channel {
     requires(std::is_aggregate_v<typename Point::request_type> &&
              !std::is_trivially_destructible_v<typename Point::request_type>)
         awaitable<reply_result<Point>> request(const Point&, typename Point::request_type&&,
-                                                              const request_options& = {}) = delete;
+                                               const request_options& = {})
+    = delete;
 
     /// The same without types: completes with the answer, whatever its status is. `json` is the text of one
     /// JSON value and is copied. `errc::invalid_option` for a service without answers.
-    [[nodiscard]] awaitable<result<message>> request(service_id service, data_id id,
-                                                     std::string_view json = "null",
-                                                     const request_options& how = {});
+    [[nodiscard]] awaitable<result<message>>
+    request(service_id service, data_id id, std::string_view json = "null", const request_options& how = {});
 
     /// Sends a message and waits for no answer; completes when it is on its way, which includes that the
     /// channel is established (row S-16). What comes back is for a handler, or for `receive`.
@@ -147,9 +146,9 @@ class channel {
     ///     link.handle(set_point, [](double wanted) -> awaitable<result<void>> { ... });
     ///
     /// An error is answered by its kind: `errc::denied` OPERATION_NOT_PERMITTED, `errc::unauthenticated`
-    /// AUTH_REQUIRED, any other and every exception CALLBACK_ERROR (row S-19); what it says is logged here and
-    /// not sent. A handler lives longer than its calls, so a coroutine lambda may capture; it is cancelled
-    /// when the channel is destroyed.
+    /// AUTH_REQUIRED, any other and every exception CALLBACK_ERROR (row S-19); what it says is logged here
+    /// and not sent. A handler lives longer than its calls, so a coroutine lambda may capture; it is
+    /// cancelled when the channel is destroyed.
     template <data_point Point, class F>
     void handle(const Point& point, F handler);
     /// The same without types, `reply(const message_view&)` or `awaitable<reply>(message)`, for a service, a

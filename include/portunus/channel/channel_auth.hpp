@@ -38,9 +38,7 @@ class auth_machine {
 
 template <class Machine>
 class auth_machine_of final : public auth_machine {
-    static constexpr bool is_client = requires(Machine & m, time_point now) {
-        m.start(now);
-    };
+    static constexpr bool is_client = requires(Machine & m, time_point now) { m.start(now); };
 
   public:
     explicit auth_machine_of(Machine machine) : machine_(std::move(machine)) {}
@@ -51,7 +49,8 @@ class auth_machine_of final : public auth_machine {
             return machine_.start(now);
         } else {
             auth_step none;
-            none.failed = error(errc::invalid_option, "the client of a channel authenticates, not its server");
+            none.failed =
+                error(errc::invalid_option, "the client of a channel authenticates, not its server");
             return none;
         }
     }
@@ -110,8 +109,8 @@ class channel_auth {
         using machine = detail::auth_machine_of<auth_server_of<scheme>>;
         channel_auth made;
         made.make_ = [make = std::move(make), options, throttle](any_stream& stream) mutable {
-            return std::make_unique<machine>(auth_server_of<scheme>(make(stream), options, throttle,
-                                                                    stream.remote_endpoint().address()));
+            return std::make_unique<machine>(
+                auth_server_of<scheme>(make(stream), options, throttle, stream.remote_endpoint().address()));
         };
         return made;
     }

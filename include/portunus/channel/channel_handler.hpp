@@ -44,8 +44,7 @@ inline handled not_handled(error why) {
 }
 
 /// A handler of messages, whatever it was made from. For one context.
-class message_handler
-    : public boost::intrusive_ref_counter<message_handler, boost::thread_unsafe_counter> {
+class message_handler : public boost::intrusive_ref_counter<message_handler, boost::thread_unsafe_counter> {
   public:
     virtual ~message_handler() = default;
     /// Whether it is a coroutine.

@@ -40,9 +40,8 @@ inline channel_auth seed_key_server(std::shared_ptr<const seed_key_server_settin
 /// One secret for everybody.
 inline channel_auth seed_key_server(std::string_view secret, const auth_server_options& options = {},
                                     auth_throttle throttle = auth_throttle()) {
-    return seed_key_server(
-        seed_key_server_settings::one_secret(std::make_shared<const secret_text>(secret)), options,
-        std::move(throttle));
+    return seed_key_server(seed_key_server_settings::one_secret(std::make_shared<const secret_text>(secret)),
+                           options, std::move(throttle));
 }
 
 namespace detail {

@@ -7,7 +7,9 @@
 
 #include <portunus/channel/detail/impl/envelope.ipp>
 #include <portunus/channel/impl/channel.ipp>
+#include <portunus/channel/impl/channel_client.ipp>
 #include <portunus/channel/impl/channel_link.ipp>
+#include <portunus/channel/impl/channel_server.ipp>
 #include <portunus/channel/impl/points.ipp>
 #include <portunus/channel/impl/services.ipp>
 #include <portunus/json/detail/impl/cursor.ipp>

@@ -16,7 +16,8 @@ namespace {
 
 const request_options in_50_ms{50ms, false, true};
 
-std::string line(service_id service, data_id id, std::string data, message_status status = message_status::okay) {
+std::string line(service_id service, data_id id, std::string data,
+                 message_status status = message_status::okay) {
     std::string out;
     json_lines().encode(out, message(status, service, id, std::move(data)));
     return out + "\n";
@@ -91,10 +92,10 @@ TEST_CASE("a handler that fails is answered by the kind of its failure, and what
         channel_pair both(co_await asio::this_coro::executor);
         auto& server = *both.server;
         const auto r = service_id::read_request;
-        server.handle(r, data_id(1), [](const message_view&) -> reply { throw std::runtime_error("secret"); });
-        server.handle(r, data_id(2), [](const message_view&) -> result<reply> {
-            return error(errc::denied, "secret");
-        });
+        server.handle(r, data_id(1),
+                      [](const message_view&) -> reply { throw std::runtime_error("secret"); });
+        server.handle(r, data_id(2),
+                      [](const message_view&) -> result<reply> { return error(errc::denied, "secret"); });
         server.handle(r, data_id(3), [](const message_view&) {});
         server.handle(r, data_id(4), [](message) -> awaitable<reply> {
             throw std::runtime_error("secret");
@@ -209,8 +210,7 @@ TEST_CASE("the late answer of a request that timed out or was cancelled is nobod
             CHECK(cancelled.get().error() == errc::canceled);
             CHECK(!right.done());
             std::string answers;
-            for (const char* n : {"2", "4", "6"})
-                answers += line(service_id::execute_response, twice.id, n);
+            for (const char* n : {"2", "4", "6"}) answers += line(service_id::execute_response, twice.id, n);
             CHECK(far.try_write_some(answers).value() == answers.size());
             const auto got = co_await right.join();
             CHECK(got.value() == 6);
@@ -358,7 +358,9 @@ TEST_CASE("a silent peer is asked for a sign of life, and is lost without one") 
             channel_options o = lines();
             o.limits.keep_alive = 5s;
             channel link(channel_role::client, any_stream(std::move(near)), o);
-            for (int i = 0; i < 10 && link.phase() == channel_phase::established; ++i) {
+            co_await settle();
+            CHECK(link.connection_established());
+            for (int i = 0; i < 10 && link.connection_established(); ++i) {
                 co_await advance(5s);
                 if (answers)
                     CHECK(far.try_write_some(
@@ -470,12 +472,14 @@ TEST_CASE("a channel can be destroyed at every point") {
     struct scene {
         std::optional<channel_pair> both;
         awaitable<void> operator()() {
+            if (!both) co_return;
             both->server->handle(twice, [](int n) { return 2 * n; });
-            both->server->handle(temperature,
-                                 []() -> awaitable<reading> { co_return reading{"hall", 1, true}; });
+            both->server->handle(temperature, []() -> awaitable<reading> {
+                co_return reading{"hall", 1, true};
+            });
             for (int i = 0; i < 3 && both; ++i) {
                 auto one = co_await both->client->request(twice, i);
-                if (!one) co_return;
+                if (!one || !both) co_return;
                 auto two = co_await both->client->request(temperature);
                 if (!two) co_return;
             }

@@ -112,6 +112,7 @@ class channel_core final : public message_sink, public std::enable_shared_from_t
     channel_phase phase() const noexcept { return phase_; }
     bool is_closed() const noexcept { return phase_ == channel_phase::closed; }
     void close_for_good(const error& why);
+    bool is_stopping() const noexcept { return stopping_; }
     channel_counters counters() const noexcept;
     const boost::asio::any_io_executor& executor() const noexcept { return executor_; }
     any_stream& stream() noexcept { return stream_; }
@@ -226,8 +227,7 @@ class call_stay {
 };
 
 template <data_point Point>
-awaitable<reply_result<Point>> channel_core::ask_typed(pointer self, call_ptr call,
-                                                                      Point point) {
+awaitable<reply_result<Point>> channel_core::ask_typed(pointer self, call_ptr call, Point point) {
     co_await boost::asio::this_coro::throw_if_cancelled(false);
     const auto asked = co_await boost::asio::this_coro::cancellation_state;
     const call_stay stay(*self, call);
@@ -250,8 +250,8 @@ channel::request(const Point& point, const request_options& how) {
     return detail::channel_core::ask_typed(core_, core_->prepare(point.service, point.id, how, true), point);
 }
 template <data_point Point>
-awaitable<reply_result<Point>>
-channel::request(const Point& point, const typename Point::request_type& value, const request_options& how) {
+awaitable<reply_result<Point>> channel::request(const Point& point, const typename Point::request_type& value,
+                                                const request_options& how) {
     return detail::channel_core::ask_typed(core_, core_->prepare(point, value, how), point);
 }
 

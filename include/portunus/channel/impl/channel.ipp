@@ -45,11 +45,12 @@ PORTUNUS_DECL void channel_core::begin(channel_call& call) {
     const auto longest = deadline_service::longest;
     call.ends = time_.now() + std::min(call.how.limit, longest);
     if (!up_ && !call.how.wait_for_link) return finish(call, errc::not_connected);
-    if (may_send(call) && parked_.empty() && out_.size() < options_->limits.max_queued)
-        return transmit(call);
+    if (may_send(call) && parked_.empty() && out_.size() < options_->limits.max_queued) return transmit(call);
     if (parked_.size() >= options_->limits.pending.most)
         return finish(call, error(errc::queue_full, std::to_string(parked_.size()) +
                                                         " requests wait for the connection already"));
+    if (!lasting_ && role_ == channel_role::client && up_ && auth_failure_.code().failed() && !may_send(call))
+        return finish(call, auth_failure_);
     call.at = stage::parked;
     parked_.emplace_back(&call);
     arm_for(call.ends);
@@ -208,7 +209,8 @@ PORTUNUS_DECL awaitable<result<void>> channel_core::authenticate(pointer self) {
     co_await boost::asio::this_coro::throw_if_cancelled(false);
     const auto asked = co_await boost::asio::this_coro::cancellation_state;
     if (!self->up_) co_return errc::not_connected;
-    if (!self->auth_) co_return error(errc::invalid_option, "this channel has no secret to authenticate with");
+    if (!self->auth_)
+        co_return error(errc::invalid_option, "this channel has no secret to authenticate with");
     self->auth_failure_ = {};
     auth_step step = self->auth_->start(self->time_.now());
     if (step.failed.code().failed() && !step.send) co_return step.failed;
@@ -243,8 +245,7 @@ PORTUNUS_DECL awaitable<result<void>> channel_core::close(pointer self, steady_c
     const auto asked = co_await boost::asio::this_coro::cancellation_state;
     self->stopping_ = true;
     if (self->on_stop) self->on_stop();
-    if (self->up_ || !self->lasting_)
-        self->stream_.request_stop();
+    if (self->up_ || !self->lasting_) self->stream_.request_stop();
     const wait_limit late(self->time_, self->changed_, limit);
     while (!self->is_closed()) {
         if (late.passed) {
@@ -259,7 +260,8 @@ PORTUNUS_DECL awaitable<result<void>> channel_core::close(pointer self, steady_c
 
 } // namespace detail
 
-PORTUNUS_DECL channel::channel(std::shared_ptr<detail::channel_core> core) noexcept : core_(std::move(core)) {}
+PORTUNUS_DECL channel::channel(std::shared_ptr<detail::channel_core> core) noexcept
+    : core_(std::move(core)) {}
 PORTUNUS_DECL channel::channel(channel_role role, any_stream stream, channel_options options) {
     detail::channel_core::check(options, role);
     const auto executor = stream.get_executor();

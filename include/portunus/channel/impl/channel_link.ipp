@@ -61,9 +61,11 @@ PORTUNUS_DECL std::unique_ptr<channel_wire> make_wire(const channel_options& o) 
 
 PORTUNUS_DECL void channel_core::check(const channel_options& o, channel_role role) {
     if (!o.wire && o.framing == channel_framing::line && o.encoding != channel_encoding::json_lines)
-        throw failure(error(errc::invalid_option,
-                            "lines carry json_lines only: the checksum of the other encodings may contain an LF"));
-    if (o.limits.max_queued == 0) throw failure(error(errc::invalid_option, "channel_limits::max_queued is 0"));
+        throw failure(
+            error(errc::invalid_option,
+                  "lines carry json_lines only: the checksum of the other encodings may contain an LF"));
+    if (o.limits.max_queued == 0)
+        throw failure(error(errc::invalid_option, "channel_limits::max_queued is 0"));
     (void)make_wire(o); // throws for a max_frame out of its range
     (void)(role == channel_role::client ? channel_name::client(o.name) : channel_name::server(o.name));
     (void)pending_requests<call_ptr>(o.limits.pending);
@@ -155,7 +157,8 @@ PORTUNUS_DECL void channel_core::heard(const result<std::size_t>& got, bool stop
         return end(error(errc::partial_frame, "the connection ended inside of a message, after " +
                                                   std::to_string(wire_->unread()) + " bytes of it"),
                    true);
-    if (got.error() == errc::canceled && !stop && !dropped_ && stream_.is_open()) return; // woken to look around
+    if (got.error() == errc::canceled && !stop && !dropped_ && stream_.is_open())
+        return; // woken to look around
     end(got.error(), got.error() == errc::end_of_stream || got.error() == errc::shutting_down);
 }
 
@@ -211,9 +214,10 @@ PORTUNUS_DECL void channel_core::end_link() {
     timer_.disarm();
     armed_for_ = time_point::max();
     const bool expected = end_reason_ == errc::end_of_stream || end_reason_ == errc::shutting_down ||
-                          end_reason_ == errc::closed_locally || dropped_;
-    options_->log(expected ? log_level::info : log_level::warning, "a channel has lost its connection",
-                  {{"channel", name_.name()}, {"why", end_reason_.message()}});
+                          end_reason_ == errc::closed_locally;
+    if (!dropped_) // by whoever destroyed the handle, and knows
+        options_->log(expected ? log_level::info : log_level::warning, "a channel has lost its connection",
+                      {{"channel", name_.name()}, {"why", end_reason_.message()}});
     const error lost(errc::not_connected,
                      "the connection was lost while the request was in flight: " + end_reason_.message());
     std::vector<call_ptr> again;
@@ -237,12 +241,13 @@ PORTUNUS_DECL void channel_core::end_link() {
 
 PORTUNUS_DECL void channel_core::close_for_good(const error& why) {
     if (is_closed()) return;
-    over_ = why == errc::end_of_stream || !(why == condition::closed)
-                ? error(errc::closed_locally == why ? errc::closed_locally : errc::not_connected,
-                        why.message())
-                : why;
-    if (dropped_) over_ = errc::canceled;
-    if (why == errc::unauthenticated || why == errc::shutting_down) over_ = why;
+    if (dropped_)
+        over_ = errc::canceled;
+    else if (why == errc::unauthenticated || why == errc::shutting_down || why == errc::closed_locally ||
+             why == errc::aborted_locally)
+        over_ = why;
+    else
+        over_ = error(errc::not_connected, "the channel has lost its connection: " + why.message());
     fail_all(over_);
     set_phase(channel_phase::closed, why);
     timer_.disarm();
@@ -289,7 +294,8 @@ PORTUNUS_DECL void channel_core::set_phase(channel_phase p, const error& cause) 
     what.cause = cause;
     if (events_.size() == events_.capacity() && events_.try_pop()) ++missed_events_;
     what.missed = missed_events_;
-    if (events_.push(std::move(what))) {} // closed: nobody asks any more
+    if (events_.push(std::move(what))) {
+    } // closed: nobody asks any more
     changed_.notify();
 }
 
@@ -437,8 +443,7 @@ PORTUNUS_DECL void channel_core::run_plain(message_handler& h, const message_vie
     try {
         how = h.answer(m, *json);
     } catch (...) {
-        how = {message_status::callback_error,
-               error(errc::remote_error, text_of(std::current_exception()))};
+        how = {message_status::callback_error, error(errc::remote_error, text_of(std::current_exception()))};
     }
     note(how, m);
     if (!response || dropped_) return;
@@ -583,8 +588,8 @@ PORTUNUS_DECL void channel_core::tick() {
                                              options_->services.describe(call.asked.service, call.asked.id) +
                                              " within " + in_milliseconds(call.how.limit)));
         if (most_misses != 0 && late->misses >= most_misses)
-            end(error(errc::read_timeout, std::to_string(late->misses) +
-                                              " requests of one kind in a row had no answer"),
+            end(error(errc::read_timeout,
+                      std::to_string(late->misses) + " requests of one kind in a row had no answer"),
                 false);
     }
     for (std::size_t i = 0; i < parked_.size();) {
@@ -619,12 +624,13 @@ PORTUNUS_DECL void channel_core::keep_alive() {
         return;
     }
     if (asked_for_life_)
-        return end(error(errc::idle_timeout, "no sign of life for " +
-                                                 in_milliseconds(2 * options_->limits.keep_alive)),
+        return end(error(errc::idle_timeout,
+                         "no sign of life for " + in_milliseconds(2 * options_->limits.keep_alive)),
                    false);
     asked_for_life_ = true;
     if (role_ == channel_role::client)
-        put(message_view{message_status::okay, service_id::channel_name_request, data_id::channel_name, "null"});
+        put(message_view{message_status::okay, service_id::channel_name_request, data_id::channel_name,
+                         "null"});
     else
         put(message_view{message_status::okay, service_id::read_request, sign_of_life, "null"});
 }

@@ -5,10 +5,10 @@
 
 #include <portunus/core/detail/separate.hpp>
 
+#include <portunus/channel/detail/impl/channel_core.ipp>
 #include <portunus/channel/detail/impl/envelope.ipp>
 #include <portunus/channel/impl/channel.ipp>
 #include <portunus/channel/impl/channel_client.ipp>
-#include <portunus/channel/impl/channel_link.ipp>
 #include <portunus/channel/impl/channel_server.ipp>
 #include <portunus/channel/impl/points.ipp>
 #include <portunus/channel/impl/services.ipp>

@@ -152,31 +152,11 @@ PORTUNUS_DECL awaitable<result<void>> channel_core::tell(pointer self, call_ptr 
     co_return result<void>();
 }
 
-/// A limit of one wait, for as long as it takes.
-struct wait_limit {
-    wait_limit(deadline_service& time, event& wake, steady_clock::duration after)
-        : wake_(wake), timer_(time, this, [](void* self) {
-              static_cast<wait_limit*>(self)->passed = true;
-              static_cast<wait_limit*>(self)->wake_.notify();
-          }) {
-        if (after != steady_clock::duration::max()) timer_.arm(after);
-    }
-    bool passed = false;
-
-  private:
-    event& wake_;
-    deadline timer_;
-};
-
-inline std::string in_milliseconds(steady_clock::duration d) {
-    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(d).count()) + " ms";
-}
-
 PORTUNUS_DECL awaitable<result<message>> channel_core::receive(pointer self, service_id service, data_id id,
                                                                steady_clock::duration limit) {
     co_await boost::asio::this_coro::throw_if_cancelled(false);
     const auto asked = co_await boost::asio::this_coro::cancellation_state;
-    const wait_limit late(self->time_, self->arrived_, limit);
+    const call_limit late(self->time_, self->arrived_, limit);
     for (;;) {
         if (auto found = self->unhandled_.take(service, id)) co_return std::move(*found);
         if (self->is_closed()) co_return self->over_;
@@ -184,7 +164,7 @@ PORTUNUS_DECL awaitable<result<message>> channel_core::receive(pointer self, ser
         if (late.passed)
             co_return error(errc::read_timeout, "no message of " +
                                                     self->options_->services.describe(service, id) +
-                                                    " within " + in_milliseconds(limit));
+                                                    " within " + limit_text(limit));
         co_await self->arrived_.wait_op();
     }
 }
@@ -193,14 +173,14 @@ PORTUNUS_DECL awaitable<result<void>> channel_core::wait_established(pointer sel
                                                                      steady_clock::duration limit) {
     co_await boost::asio::this_coro::throw_if_cancelled(false);
     const auto asked = co_await boost::asio::this_coro::cancellation_state;
-    const wait_limit late(self->time_, self->changed_, limit);
+    const call_limit late(self->time_, self->changed_, limit);
     for (;;) {
         if (self->phase_ == channel_phase::established) co_return result<void>();
         if (self->is_closed()) co_return self->over_;
         if (!self->lasting_ && self->auth_failure_.code().failed()) co_return self->auth_failure_;
         if (stop_asked(asked)) co_return errc::canceled;
         if (late.passed)
-            co_return error(errc::connect_timeout, "not established within " + in_milliseconds(limit));
+            co_return error(errc::connect_timeout, "not established within " + limit_text(limit));
         co_await self->changed_.wait_op();
     }
 }
@@ -246,11 +226,11 @@ PORTUNUS_DECL awaitable<result<void>> channel_core::close(pointer self, steady_c
     self->stopping_ = true;
     if (self->on_stop) self->on_stop();
     if (self->up_ || !self->lasting_) self->stream_.request_stop();
-    const wait_limit late(self->time_, self->changed_, limit);
+    const call_limit late(self->time_, self->changed_, limit);
     while (!self->is_closed()) {
         if (late.passed) {
             self->cut(errc::drain_timeout, false);
-            co_return error(errc::drain_timeout, "the channel was cut off after " + in_milliseconds(limit));
+            co_return error(errc::drain_timeout, "the channel was cut off after " + limit_text(limit));
         }
         if (stop_asked(asked)) co_return errc::canceled;
         co_await self->changed_.wait_op();

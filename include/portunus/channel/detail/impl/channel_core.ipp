@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-#ifndef PORTUNUS_CHANNEL_IMPL_CHANNEL_LINK_IPP
-#define PORTUNUS_CHANNEL_IMPL_CHANNEL_LINK_IPP
+#ifndef PORTUNUS_CHANNEL_DETAIL_IMPL_CHANNEL_CORE_IPP
+#define PORTUNUS_CHANNEL_DETAIL_IMPL_CHANNEL_CORE_IPP
 
-#include <portunus/channel/channel.hpp>
+#include <portunus/channel/detail/channel_core.hpp>
 
 #include <portunus/channel/auth_gate.hpp>
 #include <portunus/channel/json_lines.hpp>
@@ -177,7 +177,7 @@ PORTUNUS_DECL awaitable<error> channel_core::run(pointer self) {
     }
     if (self->orderly_ && !self->dropped_) {
         const auto limit = self->options_->limits.drain;
-        const wait_limit late(self->time_, self->changed_, limit);
+        const call_limit late(self->time_, self->changed_, limit);
         for (;;) {
             self->flush();
             if (!self->busy() || late.passed || self->dropped_ || stop_asked(asked)) break;
@@ -586,7 +586,7 @@ PORTUNUS_DECL void channel_core::tick() {
         finish(*late->payload,
                error(errc::read_timeout, "no answer to " +
                                              options_->services.describe(call.asked.service, call.asked.id) +
-                                             " within " + in_milliseconds(call.how.limit)));
+                                             " within " + limit_text(call.how.limit)));
         if (most_misses != 0 && late->misses >= most_misses)
             end(error(errc::read_timeout,
                       std::to_string(late->misses) + " requests of one kind in a row had no answer"),
@@ -600,7 +600,7 @@ PORTUNUS_DECL void channel_core::tick() {
         const call_ptr call = parked_[i];
         parked_.erase(parked_.begin() + static_cast<std::ptrdiff_t>(i));
         finish(*call, error(errc::connect_timeout,
-                            "the channel was not established within " + in_milliseconds(call->how.limit)));
+                            "the channel was not established within " + limit_text(call->how.limit)));
     }
     if (auth_) {
         if (const auto ends = auth_->deadline(); ends && *ends <= now) perform(auth_->timed_out(now));
@@ -625,7 +625,7 @@ PORTUNUS_DECL void channel_core::keep_alive() {
     }
     if (asked_for_life_)
         return end(error(errc::idle_timeout,
-                         "no sign of life for " + in_milliseconds(2 * options_->limits.keep_alive)),
+                         "no sign of life for " + limit_text(2 * options_->limits.keep_alive)),
                    false);
     asked_for_life_ = true;
     if (role_ == channel_role::client)

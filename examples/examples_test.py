@@ -607,6 +607,19 @@ class Examples(unittest.TestCase):
                 one.send(b"\x03\xe9", opcode=8)
             self.assertEqual(server.end()[0], 0)
 
+    def test_thermostat_obeys_who_knows_its_secret_within_its_range(self):
+        if not (PROGRAMS / "example_thermostat_server").exists():
+            self.skipTest("built without OpenSSL")
+        with Server("thermostat_server", "0", "open sesame") as server:
+            port = str(server.ports[0])
+            status, out, log = run("thermostat_client", "localhost", port, "open sesame", "21.5")
+            self.assertEqual((status, out), (0, "kitchen: 19.5, wanted 21.5\n"), log)
+            status, _, log = run("thermostat_client", "localhost", port, "open sesame", "95")
+            self.assertEqual(status, 1)
+            self.assertIn("operation not permitted", log)
+            server.ask_to_stop()
+            self.assertEqual(server.end()[0], 0)
+
     def test_shared_port_gives_each_what_it_asked_for_and_the_slow_one_alone_loses(self):
         with Server("shared_port", "0", "239.231.7.23") as server:
             port = server.ports[0]

@@ -34,7 +34,7 @@ SERVERS = {
     "portunus": ("portunus_server", "Portunus"),
 }
 COLORS = {"bare": "#8a8f98", "callbacks": "#5b8db8", "coroutines": "#c9a24b", "portunus": "#2f8f5b",
-          "beast": "#b0674b", "nginx": "#7d6ba8"}
+          "beast": "#b0674b", "nginx": "#7d6ba8", "trees": "#b0674b"}
 
 
 class Row:
@@ -52,6 +52,23 @@ HTTP_ROWS = [
     Row("beast", "http", program="beast_http", name="Boost.Beast, coroutines"),
     Row("nginx", "http", program=HERE / "peers/nginx_http.py", name="nginx"),
     Row("portunus", "http", program="portunus_http"),
+]
+
+
+# JSON: the yardstick is the fastest parser that there is in the bare loop; where it is missing, nothing is compared with it.
+MESSAGE_ROWS = [
+    Row("bare", "messages", program="bare_messages", name="bare epoll loop, simdjson"),
+    Row("bare", "messages", "typed", program="bare_messages_typed", name="bare epoll loop, Portunus's JSON"),
+    Row("trees", "tree", program="portunus_messages", name="batch loop, Boost.JSON's trees"),
+    Row("portunus", "typed", "typed", program="portunus_messages", name="batch loop, typed points"),
+    Row("portunus", "untyped", "untyped", program="portunus_messages", name="batch loop, Boost.JSON for the data"),
+]
+# One message under way: it is the loops that are compared, so the JSON is the same.
+SINGLE_MESSAGE_ROWS = [
+    Row("bare", "messages", program="bare_messages_typed", name="bare epoll loop, Portunus's JSON"),
+    Row("trees", "tree", program="portunus_messages", name="batch loop, Boost.JSON's trees"),
+    Row("portunus", "typed", "typed", program="portunus_messages", name="batch loop, typed points"),
+    Row("portunus", "untyped", "untyped", program="portunus_messages", name="batch loop, Boost.JSON for the data"),
 ]
 
 
@@ -90,6 +107,10 @@ WORKLOADS = [
     Workload("http", "HTTP: GET, keep-alive, 64 connections", ["http"], HTTP_ROWS, unit="request", beside="beast"),
     Workload("http_pipelined", "HTTP: GET, 16 pipelined, 8 connections",
              ["http", "--connections", "8", "--depth", "16"], HTTP_ROWS, unit="request", beside="beast"),
+    Workload("messages", "messages in JSON, a line each, 64 deep, 8 connections", ["messages"], MESSAGE_ROWS,
+             beside="trees"),
+    Workload("messages1", "messages in JSON, one under way, 64 connections",
+             ["messages", "--connections", "64", "--depth", "1"], SINGLE_MESSAGE_ROWS, beside="trees"),
 ]
 IDLE_ROWS = rows("lines")
 
@@ -119,6 +140,11 @@ TARGETS = [
     ("http, pipelined: rate of the bare loop", "http_pipelined", "portunus", "rate/bare", ">=", 0.80),
     ("http, pipelined: rate of Boost.Beast", "http_pipelined", "portunus", "rate/beast", ">=", 10.0),
     ("http, pipelined: allocations a request", "http_pipelined", "portunus", "allocations", "<=", 0.0),
+    ("messages, typed: rate of the bare loop with simdjson", "messages", "portunus.typed", "rate/bare", ">=", 0.60),
+    ("messages, typed: rate of trees", "messages", "portunus.typed", "rate/trees", ">=", 2.50),
+    ("messages, untyped: rate of trees", "messages", "portunus.untyped", "rate/trees", ">=", 1.50),
+    ("messages, typed: allocations a message", "messages", "portunus.typed", "allocations", "<=", 0.0),
+    ("messages, one under way: rate of the bare loop, same JSON", "messages1", "portunus.typed", "rate/bare", ">=", 0.92),
     ("idle connection: heap bytes", "idle", "portunus", "bytes", "<=", 2048.0),
 ]
 
@@ -518,7 +544,7 @@ def summarize(workload, results, counts):
         entry = {"name": row.name, "mode": row.mode, "rate": spread([rate(r) for r in measured]),
                  "cpu_ns": spread([cpu(r) for r in measured]),
                  "server_busy": statistics.median(r["server_cpu_ns"] / (r["seconds"] * 1e9) for r in measured)}
-        for other in ("bare", "callbacks", "coroutines", "beast"):
+        for other in ("bare", "callbacks", "coroutines", "beast", "trees"):
             entry[f"rate/{other}"] = per_round(results, row.key, other, rate)
             entry[f"cpu/{other}"] = per_round(results, row.key, other, cpu)
         for quantile in ("latency_p50_us", "latency_p99_us"):

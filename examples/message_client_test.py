@@ -17,6 +17,7 @@ import threading
 import unittest
 from unittest import mock
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import message_client
 from message_client import MessageClient, Refused, decode, encode

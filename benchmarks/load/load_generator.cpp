@@ -1,10 +1,10 @@
 // The load generator: one thread, one epoll set, no library under test in it.
 //
-// It checks every byte of every answer. All workloads but `http` (http_answers.hpp) are built so that the
-// answer equals the request; what a connection sends is therefore one endless stream, a ring of prepared
-// messages, and what comes back is compared with the same ring. Each message carries the number of its
-// connection and its sequence number, so an answer that is lost, doubled, swapped with its neighbour or sent
-// to the wrong connection differs from the ring.
+// It checks every byte of every answer. All workloads but `http` (http_answers.hpp) and `messages` are built
+// so that the answer equals the request; what a connection sends is therefore one endless stream, a ring of
+// prepared messages, and what comes back is compared with the same ring; with `messages` it is a ring of
+// prepared answers. Each message carries the number of its connection and its sequence number, so an answer
+// that is lost, doubled, swapped with its neighbour or sent to the wrong connection differs from the ring.
 //
 // Exit status: 0 all answers were right; 1 a wrong, missing or superfluous answer; 2 wrong usage; 3 the
 // watchdog.
@@ -20,6 +20,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,15 @@ constexpr std::size_t echo_bytes = 64;
 constexpr std::size_t line_bytes = 32;
 constexpr std::size_t length_body_bytes = 1024;
 constexpr std::size_t length_message_bytes = 4 + length_body_bytes;
+// Numbers that are never narrower nor wider, so that all questions have one size and all answers another.
+constexpr char question_text[] =
+    "{\"status\":0,\"service_id\":10,\"data_id\":7,\"data\":{\"room\":\"room %05u\","
+    "\"sequence\":%u,\"celsius\":%u.%u,\"ok\":true}}\n";
+constexpr char answer_text[] =
+    "{\"data_id\":7,\"service_id\":11,\"status\":0,\"data\":{\"room\":\"room %05u\","
+    "\"sequence\":%u,\"tenths\":%u}}\n";
+constexpr std::size_t question_bytes = 113;
+constexpr std::size_t answer_bytes = 101;
 constexpr std::uint64_t second_ns = 1'000'000'000;
 constexpr std::uint64_t stall_ns = 5 * second_ns; // an answer that takes longer is missing
 
@@ -258,7 +268,7 @@ class histogram {
 // ---------------------------------------------------------------------------------------------------------------
 // Messages
 
-enum class shape { raw, line, length4, http };
+enum class shape { raw, line, length4, http, question, answer };
 
 std::size_t message_bytes(shape s) {
     switch (s) {
@@ -270,6 +280,10 @@ std::size_t message_bytes(shape s) {
         return length_message_bytes;
     case shape::http:
         return http_answers::request.size();
+    case shape::question:
+        return question_bytes;
+    case shape::answer:
+        return answer_bytes;
     }
     return 0;
 }
@@ -305,6 +319,19 @@ void make_message(char* to, shape s, unsigned connection, unsigned sequence) {
     case shape::http:
         std::memcpy(to, http_answers::request.data(), size);
         return;
+    case shape::question:
+    case shape::answer: {
+        const unsigned room = connection % 100000U, number = 100000U + sequence % 900000U;
+        const unsigned tenths = 100U + (sequence * 7U + connection) % 800U;
+        char text[question_bytes + 64];
+        const int length =
+            s == shape::question
+                ? std::snprintf(text, sizeof text, question_text, room, number, tenths / 10, tenths % 10)
+                : std::snprintf(text, sizeof text, answer_text, room, number, tenths);
+        if (length != static_cast<int>(size)) fail("a message of %d bytes, expected %zu", length, size);
+        std::memcpy(to, text, size);
+        return;
+    }
     }
     // The numbers themselves, so that no two messages of a ring are alike.
     char* numbers = to + (s == shape::length4 ? 4 : 0);
@@ -463,17 +490,20 @@ class phases {
 };
 
 // ---------------------------------------------------------------------------------------------------------------
-// echo, lines, length4, http: a fixed number of connections, each with `depth` messages under way
+// echo, lines, length4, http, messages: a fixed number of connections, each with `depth` messages under way
 
 class stream_load {
   public:
     stream_load(const options& o, shape s)
-        : options_(o), shape_(s), message_(message_bytes(s)), set_(::epoll_create1(EPOLL_CLOEXEC)) {
+        : options_(o), shape_(s), message_(message_bytes(s)),
+          answer_(message_bytes(s == shape::question ? shape::answer : s)),
+          set_(::epoll_create1(EPOLL_CLOEXEC)) {
         const auto count = static_cast<std::size_t>(std::max(16, o.depth * 4));
         for (int i = 0; i < o.connections; ++i) {
             const auto index = static_cast<std::uint32_t>(i);
-            links_.emplace_back(connect_to(o.port, 0),
-                                ring(s, index, count, static_cast<std::size_t>(o.depth)));
+            const auto window = static_cast<std::size_t>(o.depth);
+            links_.emplace_back(connect_to(o.port, 0), ring(s, index, count, window));
+            if (s == shape::question) links_.back().answers.emplace(shape::answer, index, count, window);
             ::fcntl(links_.back().fd, F_SETFL, O_NONBLOCK);
             watch(set_, EPOLL_CTL_ADD, links_.back().fd, EPOLLIN, index);
         }
@@ -520,13 +550,14 @@ class stream_load {
         link(int f, ring&& m) : fd(f), messages(std::move(m)) {}
         int fd;
         ring messages;
-        std::uint64_t sent = 0;     // bytes given to the kernel
-        std::uint64_t received = 0; // bytes checked; http: of the requests whose answers were
-        std::uint64_t arrived = 0;  // bytes, checked or not
-        std::string partial{};      // http: the beginning of an answer
-        std::size_t unsent = 0;     // bytes that the kernel did not take yet
-        bool writable = false;      // whether EPOLLOUT is waited for
-        std::uint64_t asked_at = 0; // depth 1: when the message under way was sent
+        std::optional<ring> answers{}; // messages: what comes back; in the others the same as what was sent
+        std::uint64_t sent = 0;        // bytes given to the kernel
+        std::uint64_t received = 0;    // bytes checked; http: of the requests whose answers were
+        std::uint64_t arrived = 0;     // bytes, checked or not
+        std::string partial{};         // http: the beginning of an answer
+        std::size_t unsent = 0;        // bytes that the kernel did not take yet
+        bool writable = false;         // whether EPOLLOUT is waited for
+        std::uint64_t asked_at = 0;    // depth 1: when the message under way was sent
     };
 
     void ask(link& l, std::size_t count) {
@@ -549,6 +580,11 @@ class stream_load {
         }
     }
 
+    // Bytes of answers that may still come.
+    std::uint64_t due(const link& l) const {
+        return (l.answers ? l.sent / message_ * answer_ : l.sent) - l.received;
+    }
+
     // Reads once and checks what came; the number of messages that this completed.
     std::size_t take(link& l) {
         auto& buffer = read_buffer();
@@ -559,13 +595,13 @@ class stream_load {
         const auto size = static_cast<std::size_t>(n);
         l.arrived += size;
         if (shape_ == shape::http) return take_http(l, {buffer.data(), size});
-        if (size > l.sent - l.received)
+        if (size > due(l))
             fail("connection %u was answered %zu bytes more than it asked for", index(l),
-                 static_cast<std::size_t>(size - (l.sent - l.received)));
-        check(l.messages, l.received, buffer.data(), size, message_, index(l));
-        const std::uint64_t before = l.received / message_;
+                 static_cast<std::size_t>(size - due(l)));
+        check(l.answers ? *l.answers : l.messages, l.received, buffer.data(), size, answer_, index(l));
+        const std::uint64_t before = l.received / answer_;
         l.received += size;
-        return static_cast<std::size_t>(l.received / message_ - before);
+        return static_cast<std::size_t>(l.received / answer_ - before);
     }
 
     std::size_t take_http(link& l, std::string_view data) {
@@ -598,7 +634,7 @@ class stream_load {
             ::setsockopt(l.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
             ::setsockopt(l.fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
             while (l.unsent != 0) push(l);
-            while (l.received < l.sent) {
+            while (due(l) != 0) {
                 const std::uint64_t before = l.arrived;
                 r.total_messages += take(l);
                 if (l.arrived == before) missing();
@@ -614,12 +650,12 @@ class stream_load {
 
     [[noreturn]] void closed(const link& l) {
         fail("connection %u was closed with %" PRIu64 " messages unanswered", index(l),
-             (l.sent - l.received + message_ - 1) / message_);
+             (due(l) + answer_ - 1) / answer_);
     }
 
     [[noreturn]] void missing() {
         for (const auto& l : links_)
-            if (l.received < l.sent)
+            if (due(l) != 0)
                 fail("missing answer: connection %u sent %" PRIu64 " bytes, %" PRIu64 " came back", index(l),
                      l.sent, l.received);
         fail("no progress");
@@ -630,6 +666,7 @@ class stream_load {
     const options& options_;
     shape shape_;
     std::size_t message_;
+    std::size_t answer_;
     int set_;
     std::vector<link> links_;
     http_answers answers_;
@@ -913,13 +950,12 @@ class idle_load {
 // ---------------------------------------------------------------------------------------------------------------
 
 [[noreturn]] void usage() {
-    std::fputs(
-        "usage: load_generator echo|lines|length4|http|churn|datagrams|idle --port N [--connections N] "
-        "[--depth N]\n"
-        "       [--seconds S] [--warmup S] [--server-pid PID [--tracepoint ID] [--allocations FILE]]\n"
-        "Connects to 127.0.0.1 only. idle holds its connections until standard input ends; --seconds "
-        "bounds it.\n",
-        stderr);
+    std::fputs("usage: load_generator echo|lines|length4|http|messages|churn|datagrams|idle --port N\n"
+               "       [--connections N] [--depth N] [--seconds S] [--warmup S] [--server-pid PID "
+               "[--tracepoint ID] [--allocations FILE]]\n"
+               "Connects to 127.0.0.1 only. idle holds its connections until standard input ends; --seconds "
+               "bounds it.\n",
+               stderr);
     std::exit(2);
 }
 
@@ -956,7 +992,7 @@ options parse(int argc, char** argv) {
     };
     constexpr defaults known[] = {{"echo", 64, 1}, {"lines", 8, 64},     {"length4", 8, 16},
                                   {"churn", 4, 1}, {"datagrams", 1, 64}, {"idle", 10'000, 1},
-                                  {"http", 64, 1}};
+                                  {"http", 64, 1}, {"messages", 8, 64}};
     const auto* found =
         std::find_if(std::begin(known), std::end(known), [&](auto& k) { return k.workload == o.workload; });
     if (found == std::end(known)) usage();
@@ -994,10 +1030,11 @@ int main(int argc, char** argv) {
         print(o, echo_bytes, samples, r);
         return 0;
     }
-    const shape s = o.workload == "echo"    ? shape::raw
-                    : o.workload == "lines" ? shape::line
-                    : o.workload == "http"  ? shape::http
-                                            : shape::length4;
+    const shape s = o.workload == "echo"       ? shape::raw
+                    : o.workload == "lines"    ? shape::line
+                    : o.workload == "http"     ? shape::http
+                    : o.workload == "messages" ? shape::question
+                                               : shape::length4;
     stream_load load(o, s);
     const sampler samples(o);
     load.run(samples, r);

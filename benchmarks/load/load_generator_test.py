@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Does the load generator notice a server that answers wrongly? Usage: load_generator_test.py LOAD_GENERATOR"""
 
+import json
 import socket
 import subprocess
 import sys
@@ -130,6 +131,32 @@ def lie_at_70(instead):
     return lambda number: instead if number == 70 else clock(number)
 
 
+class MessageLiar(Liar):
+    """A server of messages; `lie(answer, number)` gives the line to be sent instead of the right one."""
+
+    def serve(self, peer):
+        number, unread = 0, b""
+        with peer:
+            try:
+                while chunk := peer.recv(65536):
+                    *lines, unread = (unread + chunk).split(b"\n")
+                    answers = []
+                    for line in lines:
+                        asked = json.loads(line)["data"]
+                        told = {"room": asked["room"], "sequence": asked["sequence"],
+                                "tenths": round(asked["celsius"] * 10)}
+                        fields = {"data_id": 7, "service_id": 11, "status": 0, "data": told}
+                        answers.append(self.lie(json.dumps(fields, separators=(",", ":")).encode() + b"\n", number))
+                        number += 1
+                    peer.sendall(b"".join(answers))
+            except OSError:
+                pass
+
+
+def at_70(change):
+    return lambda answer, number: change(answer) if number == 70 else answer
+
+
 CASES = [
     # (server, workload and options, exit status, part of the message)
     (truth, ["echo", "--connections", "4"], 0, ""),
@@ -174,11 +201,23 @@ HTTP_CASES = [
     (lie_at_70(None), ["http", "--connections", "1", "--depth", "16"], 1, "closed"),
 ]
 
+MESSAGE_CASES = [
+    (lambda answer, number: answer, ["messages"], 0, ""),
+    (lambda answer, number: answer, ["messages", "--depth", "1", "--connections", "3"], 0, ""),
+    (at_70(lambda answer: answer[:-4] + bytes([answer[-4] ^ 1]) + answer[-3:]), ["messages"], 1, "wrong answer"),
+    (at_70(lambda answer: answer.replace(b'"status":0', b'"status":2')), ["messages"], 1, "wrong answer"),
+    (at_70(lambda answer: b""), ["messages", "--connections", "1"], 1, "wrong answer"),
+    (at_70(lambda answer: answer + answer), ["messages", "--connections", "1", "--depth", "1"], 1,
+     "more than it asked for"),
+    (lambda answer, number: answer if number < 70 else b"", ["messages", "--connections", "1"], 1, "missing answer"),
+]
+
 
 def main():
     failures = 0
     cases = [(Liar, *case) for case in CASES] + [(DatagramLiar, *case) for case in DATAGRAM_CASES]
     cases += [(HttpLiar, *case) for case in HTTP_CASES]
+    cases += [(MessageLiar, *case) for case in MESSAGE_CASES]
     for kind, lie, arguments, status, message in cases:
         liar = kind(lie)
         done = subprocess.run([sys.argv[1], *arguments, "--port", str(liar.port), "--seconds", "0.3",

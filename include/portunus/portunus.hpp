@@ -49,6 +49,7 @@
 
 #include <portunus/net/accept_one.hpp>
 #include <portunus/net/any_stream.hpp>
+#include <portunus/net/async_stream.hpp>
 #include <portunus/net/byte_stream.hpp>
 #include <portunus/net/connect.hpp>
 #include <portunus/net/connection_state.hpp>

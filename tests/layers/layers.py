@@ -67,7 +67,7 @@ PARTS = "src"
 DEPENDENCIES = [
     ("boost/json", {"json", "channel"}, (), "Boost.JSON belongs to json and channel"),
     ("boost/describe", {"json", "channel", "adapters"}, (), "Boost.Describe belongs to json, channel and adapters"),
-    ("boost/beast", {"http", "adapters"}, (), "Boost.Beast belongs to http"),
+    ("boost/beast", {"http", "adapters"}, ("net/async_stream",), "Boost.Beast belongs to http"),
     ("boost/asio/ssl", {"crypto"}, ("net/tls_stream",), "OpenSSL belongs to crypto and net/tls_stream"),
     ("openssl/", {"crypto"}, ("net/tls_stream",), "OpenSSL belongs to crypto and net/tls_stream"),
     ("zlib.h", set(), ("http/gzip",), "zlib belongs to http/gzip"),

@@ -10,6 +10,7 @@
 #include <portunus/net/detail/impl/pipe_pool.ipp>
 #include <portunus/net/detail/impl/sigpipe_block.ipp>
 #include <portunus/net/impl/any_stream.ipp>
+#include <portunus/net/impl/async_stream.ipp>
 #include <portunus/net/impl/connection_state.ipp>
 #include <portunus/net/impl/relay.ipp>
 #include <portunus/net/impl/serial_stream.ipp>

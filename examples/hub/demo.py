@@ -11,6 +11,7 @@ until Ctrl-C. Needs nothing but Python's standard library; nc and socat are used
 """
 
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -20,13 +21,19 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zlib
 
 STRANGER = "127.0.0.66"  # the hub is told to refuse this address
 GROUP = "239.255.71.4"  # stays within a site, RFC 2365
-FREE_PORTS = ("--line-ports", "0", "--packet-ports", "0", "--refused-ports", "0", "--udp-ports", "0")
+FREE_PORTS = [
+    argument
+    for kind in ("line", "packet", "refused", "udp", "web", "https", "message")
+    for argument in (f"--{kind}-ports", "0")
+]
+MESSAGE_CLIENT = pathlib.Path(__file__).resolve().parent.parent / "message_client.py"
 PATIENCE = 10  # seconds: nothing here takes long, unless it is broken
 LOAD_SECONDS = 3
 
@@ -223,9 +230,14 @@ class Demo:
     def __init__(self, program):
         self.member = group_member()
         self.name = f"Hub of the demo {os.getpid()}"
+        self.secret = os.urandom(16).hex()
+        self.scratch = tempfile.TemporaryDirectory()
+        secret_file = pathlib.Path(self.scratch.name, "secret")
+        secret_file.write_text(self.secret + "\n")
         self.hub = Hub(
             program,
             *FREE_PORTS,
+            *("--secret-file", str(secret_file)),
             *("--contexts", "2", "--deny", STRANGER, "--log", "info"),
             *("--group", GROUP, "--news-port", str(self.member.getsockname()[1]), "--name", self.name),
         )
@@ -240,6 +252,8 @@ class Demo:
         self.refusals()
         self.broken_framing()
         self.who_and_where()
+        self.page()
+        self.messages()
         self.counters()
         self.stop_under_load()
 
@@ -419,6 +433,89 @@ class Demo:
                     exchange("python", [command], answer.split("; "))
                     check(f"the answer to {command} has no {expected}: {answer}", expected in answer)
 
+    def curl(self, *arguments):
+        try:
+            done = subprocess.run(["curl", "-s", *arguments], capture_output=True, timeout=PATIENCE, check=False)
+        except subprocess.TimeoutExpired:
+            return "curl did not end"
+        return done.stdout.decode()
+
+    def page(self):
+        if not shutil.which("curl"):
+            say("  (curl is not here: the web port is left out)")
+            return
+        base = "http://{}:{}".format(*self.hub.ports["web"])
+        title(f"the hub has a page, {base}/ ; curl asks for what stands behind it")
+        for what, arguments, expected in (
+            ("the page", [f"{base}/"], r"<title>Portunus hub</title>"),
+            ("once more", ["-o", "/dev/null", "-w", "%{http_code}", "-H", "If-None-Match: *", f"{base}/"], r"^304$"),
+            ("a part of it", ["-r", "0-14", f"{base}/"], r"^<!doctype html>$"),
+            ("a file of somebody else", ["--path-as-is", f"{base}/../main.cpp"], r"^Bad Request"),
+            ("one device", ["-d", "on", f"{base}/api/devices/lamp"], r"^on$"),
+            ("no such value", ["-d", "blue", f"{base}/api/devices/lamp"], r"on or off"),
+            ("from another site", ["-H", "Origin: http://elsewhere.example", "-d", "off", f"{base}/api/devices/lamp"],
+             r"may not"),
+            ("the state", [f"{base}/api/state"], r'"name":"lamp","kind":"on_off","value":"on"'),
+            ("a file", ["-F", f"file=@{pathlib.Path(__file__)};filename=../x.py", f"{base}/api/upload"],
+             r'"file":"x.py","bytes":%d,' % pathlib.Path(__file__).stat().st_size),
+            ("it expects to be let", ["-H", "Expect: 100-continue", "-F", "a=b", f"{base}/api/upload"], r'"bytes":1,'),
+            ("for Prometheus", [f"{base}/metrics"], r'(?m)^hub_connections_accepted_total\{port="line"\} \d+$'),
+            ("by https", ["-k", "https://{}:{}/health".format(*self.hub.ports["https"])], r"^ok$"),
+            ("its certificate is our own", ["-o", "/dev/null", "-w", "%{http_code} %{ssl_verify_result}",
+                                            "https://{}:{}/health".format(*self.hub.ports["https"])], r"^000 [1-9]"),
+        ):
+            answer = self.curl(*arguments)
+            found = re.search(expected, answer)
+            line = next((line for line in answer.splitlines() if re.search(expected, line)), answer)
+            say(f"  {what:>26}: {shown(line, 90)}")
+            check(f"{what}: {answer[:300]}", found)
+        host, port = self.hub.ports["web"]
+        with socket.create_connection((host, port), PATIENCE) as page, page.makefile("r") as events:
+            page.sendall(b"GET /api/events HTTP/1.1\r\nHost: hub\r\n\r\n")
+            with connect(self.hub.ports["line"]) as peer, peer.makefile("r", newline="\r\n") as answers:
+                while "event: state" not in events.readline():
+                    pass
+                peer.sendall(b"set dimmer 70\n")
+                self.answers["line"] += 1
+                exchange("python", ["set dimmer 70"], [answers.readline().rstrip()])
+                line = ""
+                while "set dimmer" not in line:
+                    line = events.readline()
+                exchange("page", [], [line.rstrip()])
+        with socket.create_connection((host, port), PATIENCE) as smuggler:
+            smuggler.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n")
+            refusal = smuggler.makefile("rb").read().decode()
+            exchange("python", ["a length and chunked in one head"], [refusal.splitlines()[0]])
+            check(f"a smuggled request: {refusal}", refusal.startswith("HTTP/1.1 400 "))
+
+    def messages(self):
+        host, port = self.hub.ports["message"]
+        title(f"a Python program asks for data points over the message channel, {host}:{port}")
+
+        def ask(secret, *what):
+            command = [sys.executable, str(MESSAGE_CLIENT), host, str(port)]
+            if secret:
+                with tempfile.NamedTemporaryFile("w", delete=False) as file:
+                    file.write(secret + "\n")
+                command += ["--secret-file", file.name]
+            done = subprocess.run([*command, *what], capture_output=True, text=True, timeout=PATIENCE, check=False)
+            if secret:
+                os.unlink(file.name)
+            said = (done.stdout + done.stderr).strip()
+            exchange("python", [" ".join(what)], [said])
+            return said
+
+        said = ask(self.secret, "write", "1", '{"name": "heating", "value": "off"}')
+        check(f"a write: {said}", said == "null")
+        said = ask(self.secret, "read", "1")
+        check(f"a read: {said}", {"name": "heating", "kind": "on_off", "value": "off"} in json.loads(said))
+        said = ask(self.secret, "execute", "1", '"echo hello"')
+        check(f"an execution: {said}", said == '"ok hello"')
+        said = ask("a wrong secret", "read", "1")
+        check(f"with a wrong secret: {said}", "not permitted" in said)
+        said = ask(None, "read", "1")
+        check(f"without authentication: {said}", "authentication required" in said)
+
     def counters(self):
         title("live counters: by a command, and for Prometheus by SIGUSR1")
         with connect(self.hub.ports["line"]) as peer, peer.makefile("r", newline="\r\n") as answers:
@@ -469,7 +566,7 @@ class Demo:
         for client in clients:
             client.join(PATIENCE)
             check(f"{client.name} did not see the end", not client.is_alive())
-        for line in self.hub.out[-5:]:
+        for line in self.hub.out[-7:]:
             say(f"  {line}")
         say(f"  the hub ended with status {status} after {took:.2f} s")
         check(f"the hub ended with status {status}", status == 0)
@@ -632,6 +729,7 @@ def stay_up(program):
         say(f"  nc {host} {port:<6} and type: help")
         say(f"  nc {host} {hub.ports['refused'][1]:<6} is refused")
         say(f"  socat - UDP:{host}:{hub.ports['udp'][1]}  does the same by datagrams")
+        say("  http://{}:{}/  in a browser shows all of it".format(*hub.ports["web"]))
         say(f"  kill -USR1 {hub.process.pid:<9} prints its counters here")
         say("\nCtrl-C ends it.\n")
         seen["out"] = len(hub.out)

@@ -4,6 +4,8 @@
 
 #include <portunus/core/result.hpp>
 
+#include <boost/describe.hpp>
+
 #include <cstddef>
 #include <map>
 #include <mutex>
@@ -18,6 +20,7 @@ struct device_state {
     std::string kind; ///< on_off, percent, sensor
     std::string value;
 };
+BOOST_DESCRIBE_STRUCT(device_state, (), (name, kind, value))
 
 /// Every function may be called from any thread: sessions of several contexts share the one house.
 class devices {

@@ -10,6 +10,7 @@
 #include "datagram_port.hpp"
 #include "devices.hpp"
 #include "options.hpp"
+#include "points.hpp"
 #include "scoreboard.hpp"
 #include "session.hpp"
 #include "web.hpp"
@@ -42,6 +43,14 @@ listener_options door(const hub::options& chosen, const port_list& ports, const 
     return options;
 }
 
+void print_where(hub::port& at, const accept_policy& policy) {
+    std::ostringstream text;
+    text << policy;
+    at.policy = text.str();
+    for (const auto& where : at.server->endpoints())
+        std::cout << at.name << " port on " << to_string(where) << ": " << policy << '\n';
+}
+
 /// Opens a door at which every peer has a conversation in `codec`.
 template <frame_codec Codec>
 void open(runtime& rt, const listener_options& options, const Codec& codec, const hub::surroundings& with,
@@ -49,11 +58,7 @@ void open(runtime& rt, const listener_options& options, const Codec& codec, cons
     at.server = rt.listen(options, [codec, &with, &at](tcp_stream peer) {
         return hub::converse(std::move(peer), codec, with, at);
     });
-    std::ostringstream policy;
-    policy << options.policy;
-    at.policy = policy.str();
-    for (const auto& where : at.server->endpoints())
-        std::cout << at.name << " port on " << to_string(where) << ": " << options.policy << '\n';
+    print_where(at, options.policy);
 }
 
 /// Tells the link that there is a hub of this name, and at which ports.
@@ -113,7 +118,10 @@ int run(const hub::options& chosen) {
     const std::stop_callback goodbye(rt.stop_token(), [&announced] {
         if (announced) announced->close();
     });
-    hub::web page(rt, chosen, house, board, handle, everybody, passing);
+    hub::port& messages = board.add("message");
+    const hub::points data(rt, chosen, house, handle, passing, messages, introduction(board));
+    if (data.are_open()) print_where(messages, chosen.policy);
+    hub::web page(rt, chosen, house, board, data, handle, everybody, passing);
     page.print_where(std::cout);
     std::cout << "ready, on " << chosen.contexts << (chosen.contexts == 1 ? " thread" : " threads")
               << std::endl;

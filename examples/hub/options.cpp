@@ -15,6 +15,8 @@ const std::string_view usage = R"(usage: portunus_hub [option value]...
   --packet-ports PORTS   the same commands behind a length of 4 bytes         7102
   --refused-ports PORTS  a door that lets nobody in: they see a reset         7103
   --udp-ports PORTS      the same commands as datagrams                       7104
+  --message-ports PORTS  the message channel, for programs                    7106
+  --secret-file FILE     its secret, in the first line                        none: no channel
   --web-ports PORTS      a page that shows all of it, for browsers            7180
   --https-ports PORTS    the same over TLS, with a certificate made at start  7143
   --web-root DIRECTORY   where the page's files are                           beside the hub's source
@@ -90,6 +92,10 @@ options parse_options(const std::vector<std::string_view>& arguments) {
                 chosen.refused_ports = port_list(value());
             else if (option == "--udp-ports")
                 chosen.udp_ports = port_list(value());
+            else if (option == "--message-ports")
+                chosen.message_ports = port_list(value());
+            else if (option == "--secret-file")
+                chosen.secret_file = value();
             else if (option == "--web-ports")
                 chosen.web_ports = port_list(value());
             else if (option == "--https-ports")

@@ -25,6 +25,8 @@ struct options {
     portunus::port_list udp_ports{7104};
     portunus::port_list web_ports{7180};
     portunus::port_list https_ports{7143};
+    portunus::port_list message_ports{7106};
+    std::string secret_file;                      // of the message channel; none: it is not opened
     std::string web_root = PORTUNUS_HUB_WEB_ROOT; // the page's files
     std::string udp_interface = "lo";
     boost::asio::ip::address group = boost::asio::ip::make_address_v4("239.255.71.4");

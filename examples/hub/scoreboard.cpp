@@ -24,6 +24,7 @@ std::string described(const metrics_snapshot& n) {
 result<std::string> scoreboard::stats(std::string_view name) const {
     std::string names;
     for (const port& each : ports_) {
+        if (!each.server) continue;
         if (each.name == name) return described(each.server->snapshot());
         names.append(names.empty() ? "" : ", ").append(each.name);
     }
@@ -32,31 +33,35 @@ result<std::string> scoreboard::stats(std::string_view name) const {
 
 std::string scoreboard::stats() const {
     metrics_snapshot sum;
-    for (const port& each : ports_) sum += each.server->snapshot();
+    for (const port& each : ports_)
+        if (each.server) sum += each.server->snapshot();
     return described(sum);
 }
 
 std::string scoreboard::prometheus() const {
     std::vector<labelled_snapshot> all;
-    for (const port& each : ports_) all.push_back({each.server->snapshot(), {{"port", each.name}}});
+    for (const port& each : ports_)
+        if (each.server) all.push_back({each.server->snapshot(), {{"port", each.name}}});
     return to_prometheus(all, "hub");
 }
 
 std::string scoreboard::ports() const {
     std::string text;
     for (const port& each : ports_)
-        text.append(" ").append(each.name).append(" ").append(std::to_string(each.server->port()));
+        if (each.server)
+            text.append(" ").append(each.name).append(" ").append(std::to_string(each.server->port()));
     return text;
 }
 
 std::uint16_t scoreboard::port_of(std::string_view name) const {
     for (const port& each : ports_)
-        if (each.name == name) return each.server->port();
+        if (each.server && each.name == name) return each.server->port();
     return 0;
 }
 
 void scoreboard::print_summary(std::ostream& out) const {
     for (const port& each : ports_) {
+        if (!each.server) continue;
         const metrics_snapshot n = each.server->snapshot();
         out << each.name << " port: " << n.accepted << " connections, " << each.messages.handled
             << " messages handled, " << each.messages.answered << " answered; " << n.refused() << " refused";

@@ -28,7 +28,7 @@ struct port {
     std::string name;
     std::string policy; // as text
     message_count messages;
-    std::optional<portunus::tcp_server> server; // set before the runtime runs
+    std::optional<portunus::tcp_server> server; // set before the runtime runs; none: it was not opened
 };
 
 /// Filled before the runtime runs, read from any thread afterwards.

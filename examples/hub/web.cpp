@@ -30,7 +30,6 @@ using namespace portunus;
 
 BOOST_DESCRIBE_STRUCT(visitor, (), (id, port, remote, seconds, messages, bytes_in, bytes_out))
 BOOST_DESCRIBE_STRUCT(passage, (), (port, peer, from_us, at_ms, text))
-BOOST_DESCRIBE_STRUCT(device_state, (), (name, kind, value))
 
 namespace {
 
@@ -52,11 +51,12 @@ struct hub_state {
     unsigned threads = 1;
     std::vector<device_state> devices;
     std::vector<port_state> ports;
+    std::vector<point_state> points;
     std::uint64_t connections_open = 0;
     std::vector<visitor> connections; // at most `most_listed`
 };
 BOOST_DESCRIBE_STRUCT(hub_state, (),
-                      (name, up_seconds, threads, devices, ports, connections_open, connections))
+                      (name, up_seconds, threads, devices, ports, points, connections_open, connections))
 
 struct uploaded_part {
     std::string name;
@@ -116,9 +116,9 @@ http::handler by(Object& object) {
 } // namespace
 
 web::web(runtime& rt, const options& chosen, const devices& house, const scoreboard& board,
-         const commands& handle, roster& everybody, journal& passing)
-    : rt_(rt), chosen_(chosen), house_(house), board_(board), handle_(handle), everybody_(everybody),
-      passing_(passing), goodbye_(rt.stop_token(), [this] { events_.close(); }) {
+         const points& data, const commands& handle, roster& everybody, journal& passing)
+    : rt_(rt), chosen_(chosen), house_(house), board_(board), points_(data), handle_(handle),
+      everybody_(everybody), passing_(passing), goodbye_(rt.stop_token(), [this] { events_.close(); }) {
     passing_.tell(
         [this](const passage& one) { events_.publish(http::event("message", json::to_text(one).value())); },
         [this](std::uint64_t left_out) {
@@ -178,6 +178,7 @@ awaitable<std::string> web::state() {
     now.threads = chosen_.contexts;
     now.devices = house_.all();
     for (const port& each : board_.all()) {
+        if (!each.server) continue;
         const metrics_snapshot n = each.server->snapshot();
         port_state& shown = now.ports.emplace_back();
         shown.name = each.name;
@@ -191,6 +192,7 @@ awaitable<std::string> web::state() {
         shown.bytes_in = n.bytes_in;
         shown.bytes_out = n.bytes_out;
     }
+    now.points = points_.all();
     now.connections_open = everybody_.size();
     now.connections = co_await everybody_.list(most_listed);
     co_return json::to_text(now).value();

@@ -6,6 +6,7 @@
 #include "commands.hpp"
 #include "journal.hpp"
 #include "options.hpp"
+#include "points.hpp"
 #include "roster.hpp"
 #include "scoreboard.hpp"
 
@@ -28,7 +29,7 @@ class web {
     /// Opens the ports; throws `portunus::failure`. Serves until the runtime stops, and has to live until it
     /// has ended, as everything has that it is given.
     web(portunus::runtime& rt, const options& chosen, const devices& house, const scoreboard& board,
-        const commands& handle, roster& everybody, journal& passing);
+        const points& data, const commands& handle, roster& everybody, journal& passing);
     web(const web&) = delete;
     web& operator=(const web&) = delete;
 
@@ -55,6 +56,7 @@ class web {
     const options& chosen_;
     const devices& house_;
     const scoreboard& board_;
+    const points& points_;
     const commands& handle_;
     roster& everybody_;
     journal& passing_;

@@ -130,6 +130,14 @@ function port_row(port) {
   return row;
 }
 
+const point_rows = new Map();
+
+function point_row() {
+  const row = row_of(4, 2);
+  row.show = now => row.fill([now.name, now.kind, now.data_id, now.asked]);
+  return row;
+}
+
 const connection_rows = new Map();
 let sending_to;
 
@@ -163,6 +171,8 @@ function show_state(state) {
   $('name').textContent = document.title = state.name;
   for (const device of state.devices) card_of(device).show(device.value);
   show_rows($('ports'), port_rows, state.ports, port => port.name, port_row);
+  $('points-section').hidden = state.points.length === 0;
+  show_rows($('points'), point_rows, state.points, point => `${point.kind} ${point.name}`, point_row);
   show_rows($('connections'), connection_rows, state.connections, peer => peer.id, connection_row);
   $('nobody').hidden = state.connections.length !== 0;
   $('connection-count').textContent =

@@ -199,7 +199,7 @@ TEST_CASE("a client can be destroyed at any time") {
         task_group tasks(context.get_executor());
         tasks.spawn(accept());
         tasks.spawn(ask());
-        for (int i = 0; i < steps; ++i) context.run_one_for(10ms);
+        for (int i = 0; i < steps; ++i) context.run_one_for(1ms);
         link.reset();
         door.reset();
         server.reset();

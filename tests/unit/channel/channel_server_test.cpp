@@ -4,8 +4,9 @@
 #include "unit/channel/channel_support.hpp"
 #include "unit/net/server_support.hpp"
 
-#include <portunus/channel/json_lines.hpp>
+#include <portunus/crypto/self_signed.hpp>
 #include <portunus/net/connect.hpp>
+#include <portunus/net/tls_stream.hpp>
 
 #include <functional>
 #include <vector>
@@ -185,5 +186,59 @@ TEST_CASE("a graceful stop of the server answers what has arrived") {
         }
         const error why = co_await client.wait_closed();
         CHECK(why == condition::closed);
+    });
+}
+
+TEST_CASE("over TLS the proof of SCRAM is bound to the connection") {
+    const bool binds = GENERATE(true, false);
+    const pem_pair pair = make_self_signed().value();
+    tls_server_options st;
+    st.certificates.push_back(pair.as_certificate());
+    const tls_server_context far(st);
+    tls_client_options ct;
+    ct.trust.push_back(pem_source::text(pair.certificate));
+    const tls_client_context near(ct);
+    const auto stored = std::make_shared<const scram_credentials>(
+        scram_credentials::make("open sesame", scram_credentials::least_iterations).value());
+    auto settings = std::make_shared<scram_server_settings>();
+    settings->find = [stored](std::string_view name) -> std::optional<scram_credentials> {
+        if (name != "kitchen") return std::nullopt;
+        return stored->copy();
+    };
+    runtime rt(1, logger::silent());
+    channel_server_options o = open_door();
+    o.channel.auth = scram_server(settings);
+    o.secure = [far](tcp_stream peer) -> awaitable<result<any_stream>> {
+        auto secure = co_await tls_accept(std::move(peer), far);
+        if (!secure) co_return secure.error();
+        co_return any_stream(std::move(*secure));
+    };
+    std::string who;
+    const auto server = rt.listen(o, [&who](channel& c, const peer_info&) {
+        c.handle(twice, [&c, &who](int n) {
+            who = c.peer_name();
+            return 2 * n;
+        });
+    });
+    beside(rt, [&]() -> awaitable<void> {
+        auto peer = co_await connect(server.endpoints().front());
+        auto secure = co_await tls_connect(std::move(peer.value()), near, "localhost");
+        REQUIRE(secure.has_value());
+        channel_options c = quiet();
+        c.auth = scram_client("kitchen", "open sesame");
+        if (!binds) { // as somebody in between would have to
+            scram_client_settings unbound;
+            unbound.name = "kitchen";
+            unbound.secret = std::make_shared<const secret_text>("open sesame");
+            c.auth = channel_auth::client([unbound](any_stream&) { return scram_sha_256::client(unbound); });
+        }
+        channel link(channel_role::client, any_stream(std::move(*secure)), c);
+        const auto answer = co_await link.request(twice, 21);
+        if (binds) {
+            CHECK(answer.value() == 42);
+            CHECK(who == "kitchen");
+        } else {
+            CHECK(answer.error() == errc::unauthenticated);
+        }
     });
 }

@@ -31,7 +31,27 @@ channel_options lines() {
     return o;
 }
 
+template <class C>
+concept takes_a_temporary = requires(C& c) {
+    c.request(calibration, reading{});
+};
+static_assert(!takes_a_temporary<channel>, "g++ 12 would destroy it twice in a co_await expression");
+
 } // namespace
+
+TEST_CASE("a value that owns something is given by name, and not needed after the call") {
+    run([]() -> awaitable<void> {
+        channel_pair both(co_await asio::this_coro::executor);
+        std::string room;
+        both.server->handle(calibration, [&](const reading& r) { room = r.room; });
+        auto value = std::make_optional(reading{"the kitchen behind the stairs", 1, true});
+        auto asked = both.client->request(calibration, *value);
+        value.reset();
+        const auto done = co_await std::move(asked);
+        CHECK(done);
+        CHECK(room == "the kitchen behind the stairs");
+    });
+}
 
 TEST_CASE("a typed point is asked and answered in every framing and encoding") {
     const auto framing =

@@ -108,9 +108,9 @@ PORTUNUS_DECL void channel_core::begin_link() {
     }
 }
 
-/// Takes what is in the buffer. False when the connection has ended.
+/// Takes what is in the buffer. False when the connection has ended. `run` holds the channel meanwhile, since
+/// a handler may destroy its handle.
 PORTUNUS_DECL bool channel_core::step() {
-    const auto self = shared_from_this(); // a handler may destroy the channel
     do {
         if (ended_ || dropped_) return false;
         pumping_ = true;
@@ -496,7 +496,6 @@ PORTUNUS_DECL awaitable<void> channel_core::serve(pointer self, queued work) {
     }
     --self->running_;
     self->changed_.notify();
-    if (self->held_) self->stream_.cancel_read();
 }
 
 PORTUNUS_DECL void channel_core::handler_done(std::uint64_t, const queued& work, handled how,
@@ -624,9 +623,9 @@ PORTUNUS_DECL void channel_core::keep_alive() {
         return;
     }
     if (asked_for_life_)
-        return end(error(errc::idle_timeout,
-                         "no sign of life for " + limit_text(2 * options_->limits.keep_alive)),
-                   false);
+        return end(
+            error(errc::idle_timeout, "no sign of life for " + limit_text(2 * options_->limits.keep_alive)),
+            false);
     asked_for_life_ = true;
     if (role_ == channel_role::client)
         put(message_view{message_status::okay, service_id::channel_name_request, data_id::channel_name,

@@ -568,7 +568,7 @@ class stream_load {
 
     void push(link& l) {
         const ssize_t n = ::send(l.fd, l.messages.at(l.sent), l.unsent, MSG_NOSIGNAL);
-        if (n < 0 && errno != EAGAIN) fail("send on connection %u: %s", index(l), std::strerror(errno));
+        if (n < 0 && errno != EAGAIN) broken(l, "send");
         if (n > 0) {
             l.sent += static_cast<std::uint64_t>(n);
             l.unsent -= static_cast<std::size_t>(n);
@@ -590,7 +590,7 @@ class stream_load {
         auto& buffer = read_buffer();
         const ssize_t n = ::recv(l.fd, buffer.data(), buffer.size(), 0);
         if (n < 0 && errno == EAGAIN) return 0;
-        if (n < 0) fail("recv on connection %u: %s", index(l), std::strerror(errno));
+        if (n < 0) broken(l, "recv");
         if (n == 0) closed(l);
         const auto size = static_cast<std::size_t>(n);
         l.arrived += size;
@@ -646,6 +646,12 @@ class stream_load {
             if (n < 0) fail("connection %u was not closed by the server: %s", index(l), std::strerror(errno));
             ::close(l.fd);
         }
+    }
+
+    // A server that closes with unread requests resets the connection, and either call may see it first.
+    [[noreturn]] void broken(const link& l, const char* call) {
+        if (errno == ECONNRESET || errno == EPIPE) closed(l);
+        fail("%s on connection %u: %s", call, index(l), std::strerror(errno));
     }
 
     [[noreturn]] void closed(const link& l) {

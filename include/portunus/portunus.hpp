@@ -133,6 +133,7 @@
 #include <portunus/http/vocabulary.hpp>
 #include <portunus/http/websocket.hpp>
 #include <portunus/http/websocket_client.hpp>
+#include <portunus/http/websocket_extension.hpp>
 #include <portunus/http/websocket_frame.hpp>
 #include <portunus/http/websocket_handler.hpp>
 #include <portunus/http/websocket_upgrade.hpp>

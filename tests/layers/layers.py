@@ -70,7 +70,7 @@ DEPENDENCIES = [
     ("boost/beast", {"http", "adapters"}, ("net/async_stream",), "Boost.Beast belongs to http"),
     ("boost/asio/ssl", {"crypto"}, ("net/tls_stream",), "OpenSSL belongs to crypto and net/tls_stream"),
     ("openssl/", {"crypto"}, ("net/tls_stream",), "OpenSSL belongs to crypto and net/tls_stream"),
-    ("zlib.h", set(), ("http/gzip",), "zlib belongs to http/gzip"),
+    ("zlib.h", set(), ("http/gzip", "http/websocket_deflate"), "zlib belongs to http/gzip and http/websocket_deflate"),
 ]
 # Headers of single rooms that only one header of another room may include.
 GRANTS = {("net", "crypto"): ("net/tls_stream",)}

@@ -8,6 +8,7 @@
 #include <portunus/core/result.hpp>
 #include <portunus/http/vocabulary.hpp>
 #include <portunus/http/websocket.hpp>
+#include <portunus/http/websocket_extension.hpp>
 #include <portunus/net/any_stream.hpp>
 #include <portunus/net/connect.hpp>
 
@@ -43,6 +44,8 @@ class websocket_client_options {
     /// (`errc::handshake_timeout`).
     steady_clock::duration handshake_limit{std::chrono::seconds(10)};
     websocket_options socket{};
+    /// Compression, offered to the server: <portunus/http/websocket_deflate.hpp>. Null: none.
+    std::shared_ptr<const websocket_extension> extension{};
 
     const std::vector<std::string>& offered() const noexcept { return offered_; }
     /// "Name: value\r\n" for each that was added.

@@ -69,8 +69,9 @@ inline constexpr std::size_t longest_websocket_header = 14;
 } // namespace detail
 
 /// Appends one frame. \param mask null for a server's
+/// \param compressed whether to mark the message so (RSV1), in its first frame
 PORTUNUS_DECL void append_frame(std::string& out, websocket_opcode what, std::string_view payload,
-                                const websocket_mask* mask, bool final = true);
+                                const websocket_mask* mask, bool final = true, bool compressed = false);
 /// The same with a close's payload: the code, then the reason. `websocket_code::no_code` gives an empty one;
 /// a reason of more than 123 bytes is cut at a character.
 PORTUNUS_DECL void append_close(std::string& out, websocket_code code, std::string_view reason,
@@ -89,6 +90,7 @@ struct websocket_event {
     };
     kind what = kind::more;
     websocket_code code = websocket_code::none;
+    bool compressed = false; ///< the payload as it came; text was not looked at
     std::string_view payload{};
     std::string_view why{}; ///< valid as long as the decoder
 };
@@ -111,6 +113,9 @@ class websocket_decoder {
   public:
     websocket_decoder(websocket_role we_are, std::size_t max_message) noexcept
         : max_message_(max_message), masked_(we_are == websocket_role::server) {}
+
+    /// Messages may be compressed from now on (RSV1, RFC 7692 6): it was agreed on.
+    void allow_compressed() noexcept { may_compress_ = true; }
 
     /// Room for at least a byte. Ends the views.
     PORTUNUS_DECL std::span<char> prepare();
@@ -135,6 +140,7 @@ class websocket_decoder {
         std::size_t payload = 0;
         websocket_opcode opcode{};
         bool final = false;
+        bool compressed = false;
         websocket_mask mask{};
     };
     /// False: not all there, or failed.
@@ -159,6 +165,8 @@ class websocket_decoder {
     bool whole_done_ = false; // the next fragment begins a new one
     bool text_ = false;
     bool closed_ = false;
+    bool may_compress_ = false;
+    bool compressed_ = false; // the message
 };
 
 } // namespace portunus::http

@@ -7,9 +7,11 @@
 #include <portunus/http/request.hpp>
 #include <portunus/http/response.hpp>
 #include <portunus/http/websocket.hpp>
+#include <portunus/http/websocket_extension.hpp>
 #include <portunus/http/websocket_upgrade.hpp>
 
 #include <functional>
+#include <memory>
 
 namespace portunus::http {
 
@@ -18,6 +20,8 @@ struct websocket_handler_options {
     /// Subprotocols, and whose pages may connect: those of the same host alone, unless told otherwise.
     websocket_upgrade_rules rules{};
     websocket_options socket{};
+    /// Compression, where the client wants it: <portunus/http/websocket_deflate.hpp>. Null: none.
+    std::shared_ptr<const websocket_extension> extension{};
 };
 
 /// What speaks on a WebSocket of a server. When it returns, the WebSocket is closed in good order (1000), so

@@ -64,9 +64,10 @@ PORTUNUS_DECL std::array<char, 24> websocket_key(std::span<const std::uint8_t, 1
 /// Judges a server's answer to `key` (RFC 6455 4.1): the subprotocol that it chose, empty for none.
 /// `errc::remote_error` for another status than 101, with it; `errc::malformed_frame` for a 101 that is no
 /// answer to what was asked: Upgrade, Connection or the key's checksum wrong, a subprotocol or an extension
-/// that was not offered.
+/// that was not offered. Of an extension that was, the caller judges the answer.
 PORTUNUS_DECL result<std::string_view> judge_upgrade_answer(const response_head& head, std::string_view key,
-                                                            std::span<const std::string> offered);
+                                                            std::span<const std::string> offered,
+                                                            bool extension_offered = false);
 
 } // namespace portunus::http
 

@@ -5,13 +5,17 @@
 #include <portunus/http/websocket.hpp>
 
 #include <portunus/core/detail/event.hpp>
+#include <portunus/http/websocket_extension.hpp>
 
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace portunus::http::detail {
 
@@ -29,7 +33,8 @@ class websocket_state : public boost::intrusive_ref_counter<websocket_state, boo
   public:
     using pointer = boost::intrusive_ptr<websocket_state>;
 
-    websocket_state(any_stream s, websocket_role role, const websocket_options& o, std::string protocol);
+    websocket_state(any_stream s, websocket_role role, const websocket_options& o, std::string protocol,
+                    std::shared_ptr<websocket_compression> c = {});
 
     /// A handle on it, for the server, which goes on with the state when the handle is gone.
     static websocket handle(pointer s) { return websocket(std::move(s)); }
@@ -51,7 +56,8 @@ class websocket_state : public boost::intrusive_ref_counter<websocket_state, boo
     boost::asio::any_io_executor executor;
     websocket_options options;
     std::string subprotocol;
-    std::optional<error> ended{}; // what reading and writing give from then on
+    std::shared_ptr<websocket_compression> compression; // null: none
+    std::optional<error> ended{};                       // what reading and writing give from then on
     websocket_code peer_code = websocket_code::none;
     std::string peer_text{};
     bool managed = false; // the server closes it when the handler has returned
@@ -79,6 +85,9 @@ class websocket_state : public boost::intrusive_ref_counter<websocket_state, boo
     // input
     void take_frames();
     void take(const websocket_event& e);
+    void take_message(const websocket_event& e);
+    /// The peer broke the rules.
+    void refuse(websocket_code code, error why);
     void reading_failed(const error& why);
     void heard();
     websocket_message hold();
@@ -98,7 +107,9 @@ class websocket_state : public boost::intrusive_ref_counter<websocket_state, boo
     deadline stalled;
     deadline closing_limit;
 
-    websocket_message ready{}; // a whole message that nobody has read, where has_ready
+    websocket_message ready{};                     // a whole message that nobody has read, where has_ready
+    std::vector<char> inflated{}, kept_inflated{}; // what `ready`, or who holds a message, looks at
+    std::string deflated{};
     std::string out{};
     std::size_t out_begin = 0;
     std::uint64_t appended = 0; // since the beginning

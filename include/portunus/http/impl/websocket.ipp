@@ -37,9 +37,9 @@ class websocket_state::mark {
 };
 
 PORTUNUS_DECL websocket_state::websocket_state(any_stream s, websocket_role role, const websocket_options& o,
-                                               std::string protocol)
+                                               std::string protocol, std::shared_ptr<websocket_compression> c)
     : stream(std::move(s)), executor(stream.get_executor()), options(o), subprotocol(std::move(protocol)),
-      changed(executor), decoder(role, o.max_message),
+      compression(std::move(c)), changed(executor), decoder(role, o.max_message),
       alive(deadline_service::of(executor), this,
             [](void* self) { static_cast<websocket_state*>(self)->on_quiet(); }),
       stalled(deadline_service::of(executor), this,
@@ -51,6 +51,7 @@ PORTUNUS_DECL websocket_state::websocket_state(any_stream s, websocket_role role
                         late.changed.notify();
                     }),
       is_client(role == websocket_role::client) {
+    if (compression) decoder.allow_compressed();
     if (options.ping_interval > steady_clock::duration::zero()) alive.arm(options.ping_interval);
 }
 
@@ -127,7 +128,13 @@ PORTUNUS_DECL error websocket_state::check_writable(websocket_opcode what, std::
 
 PORTUNUS_DECL void websocket_state::append(websocket_opcode what, std::string_view payload) {
     const std::size_t before = out.size();
-    append_frame(out, what, payload, next_mask());
+    const bool data = what == websocket_opcode::text || what == websocket_opcode::binary;
+    if (data && compression && compression->compress(payload, deflated)) {
+        append_frame(out, what, deflated, next_mask(), true, true);
+        if (deflated.capacity() > most_idle_websocket_room) std::string().swap(deflated);
+    } else {
+        append_frame(out, what, payload, next_mask());
+    }
     appended += out.size() - before;
 }
 
@@ -270,9 +277,7 @@ PORTUNUS_DECL void websocket_state::take(const websocket_event& e) {
     case event_kind::text:
     case event_kind::binary:
         if (close_sent || ended) break; // nobody wants it any more
-        has_ready = true;
-        ready = {e.payload, e.what == event_kind::text};
-        changed.notify();
+        take_message(e);
         break;
     case event_kind::ping:
         if (close_sent || output_over) break;
@@ -300,17 +305,39 @@ PORTUNUS_DECL void websocket_state::take(const websocket_event& e) {
         changed.notify();
         break;
     case event_kind::failed: {
-        input_over = true;
         const errc kind = e.code == websocket_code::too_large ? errc::frame_too_large : errc::malformed_frame;
-        error why(kind, std::string(e.why));
-        append_our_close(e.code, {});
-        stream.record_failure(why);
-        end(std::move(why));
-        push_output();
-        changed.notify();
+        refuse(e.code, error(kind, std::string(e.why)));
         break;
     }
     }
+}
+
+PORTUNUS_DECL void websocket_state::refuse(websocket_code code, error why) {
+    input_over = true;
+    append_our_close(code, {});
+    stream.record_failure(why);
+    end(std::move(why));
+    push_output();
+    changed.notify();
+}
+
+PORTUNUS_DECL void websocket_state::take_message(const websocket_event& e) {
+    std::string_view data = e.payload;
+    const bool text = e.what == event_kind::text;
+    if (e.compressed) {
+        const auto done = compression->decompress(e.payload, options.max_message, inflated);
+        if (!done)
+            return refuse(done.error() == errc::frame_too_large ? websocket_code::too_large
+                                                                : websocket_code::bad_data,
+                          done.error());
+        data = {inflated.data(), inflated.size()};
+        if (text && !is_utf8(data))
+            return refuse(websocket_code::bad_data,
+                          error(errc::malformed_frame, "a compressed text that is not UTF-8"));
+    }
+    has_ready = true;
+    ready = {data, text};
+    changed.notify();
 }
 
 PORTUNUS_DECL void websocket_state::reading_failed(const error& why) {
@@ -342,7 +369,11 @@ PORTUNUS_DECL websocket_message websocket_state::hold() {
 }
 
 PORTUNUS_DECL void websocket_state::let_go() {
-    if (kept) decoder.release();
+    if (kept) {
+        decoder.release();
+        kept_inflated = {};
+    }
+    if (!has_ready && inflated.capacity() > most_idle_websocket_room) inflated = {};
     kept = held = false;
 }
 
@@ -382,6 +413,8 @@ PORTUNUS_DECL void websocket_state::ensure_receiving() {
     if (receiving || has_ready || input_over) return;
     if (held && !kept) {
         decoder.keep();
+        kept_inflated = std::move(inflated);
+        inflated = {};
         kept = true;
     }
     receiving = true;

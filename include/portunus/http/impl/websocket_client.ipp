@@ -8,6 +8,7 @@
 #include <portunus/http/chunked.hpp>
 #include <portunus/http/detail/characters.hpp>
 #include <portunus/http/head_parser.hpp>
+#include <portunus/http/list_elements.hpp>
 #include <portunus/http/url.hpp>
 #include <portunus/http/websocket_upgrade.hpp>
 
@@ -57,6 +58,7 @@ struct websocket_opening {
     std::string url;
     websocket_client_options options;
     any_stream stream{};
+    std::shared_ptr<websocket_compression> compression{}; // once agreed on
     std::optional<deadline> limit{};
     bool late = false;
     std::array<char, 24> key{};
@@ -108,7 +110,22 @@ PORTUNUS_DECL void write_websocket_request(websocket_opening& o, const url_view&
         before = ", ";
     }
     if (!o.options.offered().empty()) o.out.append("\r\n");
+    if (o.options.extension)
+        o.out.append("Sec-WebSocket-Extensions: ").append(o.options.extension->offer()).append("\r\n");
     o.out.append(o.options.fields()).append("\r\n");
+}
+
+/// What the server has made of our offer.
+PORTUNUS_DECL error take_extension(websocket_opening& o, const response_head& head) {
+    std::size_t count = 0;
+    for (const std::string_view value : head.all("Sec-WebSocket-Extensions"))
+        for (const std::string_view answer : list_elements(value)) {
+            if (++count > 1) return error(errc::malformed_frame, "more extensions than were offered");
+            auto agreed = o.options.extension->confirm(answer);
+            if (!agreed) return agreed.error();
+            o.compression = std::move(*agreed);
+        }
+    return error();
 }
 
 /// What a body begins with, as far as it is there and can be shown.
@@ -157,9 +174,11 @@ PORTUNUS_DECL awaitable<result<std::string>> shake_hands(std::shared_ptr<websock
                 o->parser.reset();
                 continue;
             }
-            const auto chosen =
-                judge_upgrade_answer(head, {o->key.data(), o->key.size()}, o->options.offered());
+            const auto chosen = judge_upgrade_answer(head, {o->key.data(), o->key.size()},
+                                                     o->options.offered(), o->options.extension != nullptr);
             if (chosen) {
+                const error no = take_extension(*o, head);
+                if (no.code().failed()) co_return no;
                 std::string protocol(*chosen);
                 o->stream.prepend(std::string(o->view().substr(step.size)));
                 co_return protocol;
@@ -205,8 +224,9 @@ PORTUNUS_DECL awaitable<result<websocket>> open_prepared(std::shared_ptr<websock
         o->stream.abort();
         co_return protocol.error();
     }
-    co_return websocket(std::move(o->stream), websocket_role::client, o->options.socket,
-                        std::move(*protocol));
+    co_return websocket_state::handle(new websocket_state(std::move(o->stream), websocket_role::client,
+                                                          o->options.socket, std::move(*protocol),
+                                                          std::move(o->compression)));
 }
 
 PORTUNUS_DECL awaitable<result<websocket>> connect_prepared(std::shared_ptr<websocket_opening> o) {

@@ -33,13 +33,13 @@ PORTUNUS_DECL std::string websocket_position(std::uint64_t at) {
 } // namespace detail
 
 PORTUNUS_DECL void append_frame(std::string& out, websocket_opcode what, std::string_view payload,
-                                const websocket_mask* mask, bool final) {
+                                const websocket_mask* mask, bool final, bool compressed) {
     std::array<char, detail::longest_websocket_header> head;
     std::size_t n = 0;
     const auto put = [&](std::uint64_t byte) {
         head[n++] = static_cast<char>(static_cast<unsigned char>(byte));
     };
-    put((final ? 0x80u : 0u) | static_cast<unsigned>(what));
+    put((final ? 0x80u : 0u) | (compressed ? 0x40u : 0u) | static_cast<unsigned>(what));
     const std::uint64_t size = payload.size();
     const unsigned masked = mask ? 0x80u : 0u;
     if (size < 126) {
@@ -135,8 +135,11 @@ PORTUNUS_DECL bool websocket_decoder::fails(websocket_code code, std::string_vie
 /// The first byte, and the length's seven bits.
 PORTUNUS_DECL bool websocket_decoder::check_opcode(unsigned first, unsigned length) {
     const auto wrong = [this](std::string_view why) { return fails(websocket_code::protocol_error, why); };
-    if ((first & 0x70) != 0) return wrong("a frame with reserved bits, though no extension is in use");
     const unsigned code = first & 0x0f;
+    const bool may_compress = may_compress_ && (code == 1 || code == 2);
+    if ((first & 0x30) != 0 || ((first & 0x40) != 0 && !may_compress))
+        return wrong(may_compress_ ? "a frame with reserved bits where they mean nothing"
+                                   : "a frame with reserved bits, though no extension is in use");
     if ((code > 2 && code < 8) || code > 10) return wrong("a frame of opcode " + std::to_string(code));
     if (code >= 8) {
         if ((first & 0x80) == 0) return wrong("a control frame in fragments");
@@ -168,6 +171,7 @@ PORTUNUS_DECL bool websocket_decoder::read_header(header& h) {
         return fails(websocket_code::protocol_error, "a length that is not in its shortest form");
     h.opcode = static_cast<websocket_opcode>(first & 0x0f);
     h.final = (first & 0x80) != 0;
+    h.compressed = (first & 0x40) != 0;
     const std::size_t before = h.opcode == websocket_opcode::continuation ? whole_.size() : 0;
     if (size > max_message_ - before && (first & 8) == 0) {
         return fails(websocket_code::too_large, "a message of " +
@@ -228,10 +232,11 @@ PORTUNUS_DECL websocket_event websocket_decoder::take_data(const header& h, std:
     if (h.opcode != websocket_opcode::continuation) {
         text_ = h.opcode == websocket_opcode::text;
         utf8_ = {};
+        compressed_ = h.compressed;
         if (whole_done_) whole_.clear();
         whole_done_ = false;
     }
-    if (text_ && (!utf8_.feed(view) || (h.final && !utf8_.complete())))
+    if (text_ && !compressed_ && (!utf8_.feed(view) || (h.final && !utf8_.complete())))
         return fail(websocket_code::bad_data, "a text that is not UTF-8");
     websocket_event e;
     const bool alone = h.final && h.opcode != websocket_opcode::continuation;
@@ -240,6 +245,7 @@ PORTUNUS_DECL websocket_event websocket_decoder::take_data(const header& h, std:
     if (!h.final) return e;
     whole_done_ = !alone;
     e.what = text_ ? kind::text : kind::binary;
+    e.compressed = compressed_;
     e.payload = alone ? view : std::string_view(whole_.data(), whole_.size());
     return e;
 }

@@ -4,6 +4,8 @@
 
 #include <portunus/http/websocket_handler.hpp>
 
+#include <portunus/http/list_elements.hpp>
+
 #include <boost/asio/this_coro.hpp>
 
 #include <exception>
@@ -16,10 +18,12 @@ namespace detail {
 
 /// The rest of a connection that has become a WebSocket.
 PORTUNUS_DECL awaitable<void> serve_websocket(any_stream stream, websocket_options options,
-                                              std::string subprotocol, websocket_function with) {
+                                              std::string subprotocol,
+                                              std::shared_ptr<websocket_compression> compression,
+                                              websocket_function with) {
     co_await boost::asio::this_coro::throw_if_cancelled(false);
-    const websocket_state::pointer s(
-        new websocket_state(std::move(stream), websocket_role::server, options, std::move(subprotocol)));
+    const websocket_state::pointer s(new websocket_state(std::move(stream), websocket_role::server, options,
+                                                         std::move(subprotocol), std::move(compression)));
     s->managed = true;
     std::exception_ptr thrown;
     try {
@@ -48,9 +52,15 @@ PORTUNUS_DECL response upgrade(const request& asked, const websocket_handler_opt
     response answer(status::switching_protocols);
     answer.add(field::upgrade, "websocket").add(field::sec_websocket_accept, v.accept_text());
     if (!v.subprotocol.empty()) answer.add(field::sec_websocket_protocol, v.subprotocol);
-    answer.take_over([socket = options.socket, subprotocol = std::string(v.subprotocol),
-                      with = std::move(with)](any_stream stream) {
-        return detail::serve_websocket(std::move(stream), socket, subprotocol, with);
+    websocket_extension::agreement agreed;
+    if (options.extension)
+        for (const std::string_view value : asked.head().all("Sec-WebSocket-Extensions"))
+            for (const std::string_view offered : list_elements(value))
+                if (agreed.answer.empty()) agreed = options.extension->accept(offered);
+    if (!agreed.answer.empty()) answer.add(field::sec_websocket_extensions, agreed.answer);
+    answer.take_over([socket = options.socket, compression = agreed.compression,
+                      subprotocol = std::string(v.subprotocol), with = std::move(with)](any_stream stream) {
+        return detail::serve_websocket(std::move(stream), socket, subprotocol, compression, with);
     });
     return answer;
 }

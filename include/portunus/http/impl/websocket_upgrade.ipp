@@ -129,7 +129,8 @@ PORTUNUS_DECL websocket_verdict judge_upgrade(const request_head& head,
 }
 
 PORTUNUS_DECL result<std::string_view> judge_upgrade_answer(const response_head& head, std::string_view key,
-                                                            std::span<const std::string> offered) {
+                                                            std::span<const std::string> offered,
+                                                            bool extension_offered) {
     const auto wrong = [](std::string_view what) {
         return error(errc::malformed_frame, "the answer to a WebSocket's handshake: " + std::string(what));
     };
@@ -144,7 +145,8 @@ PORTUNUS_DECL result<std::string_view> judge_upgrade_answer(const response_head&
     const auto expected = websocket_accept(key);
     if (!accept || *accept != std::string_view(expected.data(), expected.size()))
         return wrong("Sec-WebSocket-Accept does not belong to our key");
-    if (head.contains("Sec-WebSocket-Extensions")) return wrong("an extension that was not offered");
+    if (!extension_offered && head.contains("Sec-WebSocket-Extensions"))
+        return wrong("an extension that was not offered");
     if (!head.contains("Sec-WebSocket-Protocol")) return std::string_view();
     const auto chosen = detail::only_field(head, "Sec-WebSocket-Protocol");
     if (chosen)

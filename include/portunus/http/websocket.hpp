@@ -28,7 +28,7 @@ class websocket_state;
 /// Limits of a WebSocket. Trivially destructible, so it may be written in place in a `co_await` expression.
 struct websocket_options {
     /// The largest message that is received; a larger one ends the connection (1009,
-    /// `errc::frame_too_large`).
+    /// `errc::frame_too_large`). A compressed one counts as it comes and as it unfolds.
     std::size_t max_message{1024 * 1024};
     /// How many bytes may wait to be sent: `queue` refuses what does not fit, `write` waits for room.
     std::size_t max_queued{1024 * 1024};

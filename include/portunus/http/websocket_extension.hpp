@@ -24,7 +24,7 @@ class websocket_compression {
     websocket_compression& operator=(const websocket_compression&) = delete;
     virtual ~websocket_compression() = default;
 
-    /// Replaces `out` by the compressed message, which then is sent; false: send it as it is.
+    /// Replaces `out` by the compressed message, which then has to be sent; false: send it as it is.
     virtual bool compress(std::string_view message, std::string& out) = 0;
     /// Replaces `out` by the message. `errc::malformed_frame` (1007), `errc::frame_too_large` (1009) beyond
     /// `most` bytes or for too many bytes out of too few; it is of no use after either.

@@ -52,7 +52,7 @@ struct websocket_verdict {
 
 /// Judges a request (RFC 6455 4.2.1): GET in HTTP/1.1 without a body, Upgrade with "websocket", Connection
 /// with "upgrade", one Sec-WebSocket-Version of 13, one Sec-WebSocket-Key of 16 bytes in base64, an Origin
-/// that the rules allow. Extensions are not taken.
+/// that the rules allow. Extensions are for the caller to judge.
 PORTUNUS_DECL websocket_verdict judge_upgrade(const request_head& head, const websocket_upgrade_rules& rules);
 
 /// What Sec-WebSocket-Accept has to be for a key (RFC 6455 4.2.2, 5.4).

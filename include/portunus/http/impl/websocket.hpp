@@ -133,6 +133,7 @@ class websocket_state : public boost::intrusive_ref_counter<websocket_state, boo
     bool closing = false;
     bool close_late = false;
     bool dropped = false;
+    bool compression_lost = false; // for want of memory: later messages would refer to one that never went
 };
 
 } // namespace portunus::http::detail

@@ -129,12 +129,15 @@ PORTUNUS_DECL error websocket_state::check_writable(websocket_opcode what, std::
 PORTUNUS_DECL void websocket_state::append(websocket_opcode what, std::string_view payload) {
     const std::size_t before = out.size();
     const bool data = what == websocket_opcode::text || what == websocket_opcode::binary;
-    if (data && compression && compression->compress(payload, deflated)) {
+    const bool may_compress = data && compression && !compression_lost;
+    compression_lost = compression_lost || may_compress; // until the message stands in `out`
+    if (may_compress && compression->compress(payload, deflated)) {
         append_frame(out, what, deflated, next_mask(), true, true);
         if (deflated.capacity() > most_idle_websocket_room) std::string().swap(deflated);
     } else {
         append_frame(out, what, payload, next_mask());
     }
+    if (may_compress) compression_lost = false;
     appended += out.size() - before;
 }
 

@@ -40,10 +40,10 @@ COLORS = {"bare": "#8a8f98", "callbacks": "#5b8db8", "coroutines": "#c9a24b", "p
 class Row:
     """One server in one of its modes. `program`: one of its own for this workload."""
 
-    def __init__(self, server, mode, note="", program=None, name=None):
+    def __init__(self, server, mode, note="", program=None, name=None, key=None):
         self.server, self.mode = server, mode
         self.program = program or SERVERS[server][0]
-        self.key = server if not note else f"{server}.{mode}"
+        self.key = server if not note else f"{server}.{key or mode}"
         self.name = name or SERVERS[server][1] + (f", {note}" if note else "")
 
 
@@ -62,6 +62,10 @@ MESSAGE_ROWS = [
     Row("trees", "tree", program="portunus_messages", name="batch loop, Boost.JSON's trees"),
     Row("portunus", "typed", "typed", program="portunus_messages", name="batch loop, typed points"),
     Row("portunus", "untyped", "untyped", program="portunus_messages", name="batch loop, Boost.JSON for the data"),
+    Row("portunus", "typed", "channel", program="portunus_channel", name="channel, typed points",
+        key="channel"),
+    Row("portunus", "untyped", "channel", program="portunus_channel", name="channel, Boost.JSON for the data",
+        key="channel_untyped"),
 ]
 # One message under way: it is the loops that are compared, so the JSON is the same.
 SINGLE_MESSAGE_ROWS = [
@@ -69,6 +73,10 @@ SINGLE_MESSAGE_ROWS = [
     Row("trees", "tree", program="portunus_messages", name="batch loop, Boost.JSON's trees"),
     Row("portunus", "typed", "typed", program="portunus_messages", name="batch loop, typed points"),
     Row("portunus", "untyped", "untyped", program="portunus_messages", name="batch loop, Boost.JSON for the data"),
+    Row("portunus", "typed", "channel", program="portunus_channel", name="channel, typed points",
+        key="channel"),
+    Row("portunus", "untyped", "channel", program="portunus_channel", name="channel, Boost.JSON for the data",
+        key="channel_untyped"),
 ]
 
 
@@ -140,11 +148,16 @@ TARGETS = [
     ("http, pipelined: rate of the bare loop", "http_pipelined", "portunus", "rate/bare", ">=", 0.80),
     ("http, pipelined: rate of Boost.Beast", "http_pipelined", "portunus", "rate/beast", ">=", 10.0),
     ("http, pipelined: allocations a request", "http_pipelined", "portunus", "allocations", "<=", 0.0),
-    ("messages, typed: rate of the bare loop with simdjson", "messages", "portunus.typed", "rate/bare", ">=", 0.60),
-    ("messages, typed: rate of trees", "messages", "portunus.typed", "rate/trees", ">=", 2.50),
-    ("messages, untyped: rate of trees", "messages", "portunus.untyped", "rate/trees", ">=", 1.50),
-    ("messages, typed: allocations a message", "messages", "portunus.typed", "allocations", "<=", 0.0),
-    ("messages, one under way: rate of the bare loop, same JSON", "messages1", "portunus.typed", "rate/bare", ">=", 0.92),
+    ("messages, channel: rate of the bare loop with simdjson", "messages", "portunus.channel", "rate/bare", ">=", 0.60),
+    ("messages, channel: rate of trees", "messages", "portunus.channel", "rate/trees", ">=", 2.50),
+    ("messages, channel untyped: rate of trees", "messages", "portunus.channel_untyped", "rate/trees", ">=", 1.50),
+    ("messages, channel: allocations a message", "messages", "portunus.channel", "allocations", "<=", 0.0),
+    ("messages, one under way, channel: the bare loop, same JSON", "messages1", "portunus.channel", "rate/bare", ">=", 0.92),
+    ("messages, batch loop: rate of the bare loop with simdjson", "messages", "portunus.typed", "rate/bare", ">=", 0.60),
+    ("messages, batch loop: rate of trees", "messages", "portunus.typed", "rate/trees", ">=", 2.50),
+    ("messages, batch loop: allocations a message", "messages", "portunus.typed", "allocations", "<=", 0.0),
+    ("messages, one under way, batch loop: the bare loop, same JSON", "messages1", "portunus.typed", "rate/bare", ">=",
+     0.92),
     ("idle connection: heap bytes", "idle", "portunus", "bytes", "<=", 2048.0),
 ]
 

@@ -620,6 +620,58 @@ class Examples(unittest.TestCase):
             server.ask_to_stop()
             self.assertEqual(server.end()[0], 0)
 
+    def test_thermostat_is_asked_by_a_client_in_python(self):
+        if not (PROGRAMS / "example_thermostat_server").exists():
+            self.skipTest("built without OpenSSL")
+        with tempfile.TemporaryDirectory() as scratch, Server("thermostat_server", "0", "open sesame") as server:
+            right, wrong = pathlib.Path(scratch, "right"), pathlib.Path(scratch, "wrong")
+            right.write_text("open sesame\n")
+            wrong.write_text("open barley\n")
+
+            def asked(*arguments, secret=right):
+                client = [sys.executable, pathlib.Path(__file__).with_name("message_client.py"), "127.0.0.1",
+                          str(server.ports[0]), *(["--secret-file", secret] if secret else []), *arguments]
+                done = subprocess.run(client, capture_output=True, text=True, timeout=PATIENCE, check=False)
+                return done.returncode, json.loads(done.stdout) if done.returncode == 0 else done.stderr
+
+            self.assertEqual(asked("read", "7"), (0, {"room": "kitchen", "celsius": 19.5, "wanted": 20}))
+            self.assertEqual(asked("--name", "K\u00fcche", "write", "7", "22.5"), (0, None))
+            self.assertEqual(asked("read", "7")[1]["wanted"], 22.5)
+            for why, arguments in (("its handler failed", ("write", "7", '"warm"')),
+                                   ("not permitted", ("write", "7", "31")),
+                                   ("nobody handles it", ("read", "8"))):
+                status, said = asked(*arguments)
+                self.assertEqual(status, 1)
+                self.assertIn(why, said)
+            self.assertIn("authentication required", asked("read", "7", secret=None)[1])
+            self.assertIn("not permitted", asked("read", "7", secret=wrong)[1])
+            server.ask_to_stop()
+            self.assertEqual(server.end()[0], 0)
+
+    def test_thermostat_says_byte_by_byte_what_the_page_of_the_protocol_shows(self):
+        if not (PROGRAMS / "example_thermostat_server").exists():
+            self.skipTest("built without OpenSSL")
+        from message_client import MessageClient
+        from message_client_test import bytes_of, said_in
+        with Server("thermostat_server", "0", "open sesame") as server:
+            client = MessageClient("127.0.0.1", server.ports[0], limit=PATIENCE)
+
+            def expect(conversation):
+                for who, raw in conversation:
+                    if who == "client":
+                        client.send(raw)
+                    else:
+                        self.assertEqual(b"".join(client.socket.recv(1) for _ in range(len(raw))), raw)
+
+            client.socket = socket.create_connection((client.host, client.port), PATIENCE)
+            expect(said_in("channel-name"))
+            expect(said_in("auth-required"))
+            expect([("client", bytes_of("damaged"))])  # nobody answers that to a stranger
+            client.authenticate(b"open sesame")
+            expect([("client", b"noise" + bytes_of("damaged"))] + said_in("checksum-error"))
+            self.assertEqual(client.request("read", 7)["room"], "kitchen")
+            client.close()
+
     def test_shared_port_gives_each_what_it_asked_for_and_the_slow_one_alone_loses(self):
         with Server("shared_port", "0", "239.231.7.23") as server:
             port = server.ports[0]

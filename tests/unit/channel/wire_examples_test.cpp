@@ -12,6 +12,7 @@
 #include <portunus/channel/auth_gate.hpp>
 #include <portunus/channel/auth_server.hpp>
 #include <portunus/channel/channel_name.hpp>
+#include <portunus/channel/channel_options.hpp>
 #include <portunus/channel/points.hpp>
 #include <portunus/channel/scram_sha_256.hpp>
 #include <portunus/channel/seed_key.hpp>
@@ -290,6 +291,7 @@ TEST_CASE("the limits on the page of the wire protocol are those of the code") {
     const std::string page = page_text();
     const auth_client_options client;
     const auth_server_options server;
+    const channel_limits limits;
     for (const std::string& text :
          {row("a handshake, at the client", client.handshake),
           row("a handshake, at the server", server.handshake),
@@ -302,6 +304,9 @@ TEST_CASE("the limits on the page of the wire protocol are those of the code") {
           row("seed that is answered", seed_key::longest_seed, " bytes"),
           row("SCRAM iterations, least", scram_credentials::least_iterations),
           row("SCRAM iterations, most at a client", scram_client_settings().most_iterations),
+          row("one message", limits.max_frame, " bytes"),
+          row("silence before a sign of life is asked for",
+              std::chrono::duration_cast<std::chrono::milliseconds>(limits.keep_alive)),
           row("depth of the data", json::max_depth, " levels")}) {
         INFO(text);
         CHECK(page.find("\n" + text) != std::string::npos);

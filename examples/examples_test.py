@@ -5,6 +5,7 @@
     examples_test.py <directory of the programs>
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -545,9 +546,10 @@ class Examples(unittest.TestCase):
 
                 def fetch(method, path, body=None):
                     web = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-                    web.request(method, path, body)
-                    answer = web.getresponse()
-                    return answer.status, answer.read().decode()
+                    with contextlib.closing(web):
+                        web.request(method, path, body)
+                        answer = web.getresponse()
+                        return answer.status, answer.read().decode()
 
                 self.assertEqual(fetch("GET", "/"), (200, "<h1>A house with lamps</h1>\n"))
                 self.assertEqual(fetch("GET", "/lamps/hall"), (200, '{"on":true,"percent":40}'))
@@ -555,9 +557,8 @@ class Examples(unittest.TestCase):
                 self.assertEqual(fetch("DELETE", "/lamps/hall")[0], 405)
                 self.assertEqual(fetch("GET", "/files/a.txt"), (200, "a file\n"))
                 self.assertEqual(fetch("GET", "/files/../a.txt")[0], 400)
-                with connect(port) as reader:
+                with connect(port) as reader, reader.makefile("r") as news:
                     reader.sendall(b"GET /news HTTP/1.1\r\nHost: x\r\n\r\n")
-                    news = reader.makefile("r")
                     while news.readline().strip():
                         pass
                     self.assertEqual(fetch("PUT", "/lamps/kitchen", '{"on": true}'), (200, '{"on":true}'))

@@ -186,7 +186,7 @@ function show_state(state) {
 function show_message(message) {
   const item = make('li');
   item.append(
-    make('time', new Date(message.at_ms).toLocaleTimeString()),
+    make('time', new Date(message.at_ms).toLocaleTimeString([], { hour12: false })),
     make('span', `${message.from_us ? '→' : '←'} ${message.peer}`, { class: 'who', title: `${message.port} port` }),
     make('span', message.text, { class: message.from_us ? 'text out' : 'text' }));
   const list = $('messages');

@@ -61,7 +61,8 @@ inline result<shared_secret> read_pem(const pem_source& source) {
 }
 
 inline openssl_ptr<BIO> bio_over(std::string_view text) {
-    return openssl_ptr<BIO>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+    // An empty text may have no address, which OpenSSL takes for a mistake.
+    return openssl_ptr<BIO>(BIO_new_mem_buf(text.empty() ? "" : text.data(), static_cast<int>(text.size())));
 }
 
 /// Nobody is asked for a password: OpenSSL would do so on the terminal.

@@ -54,7 +54,7 @@ inline result<auth_value> seed_key::server::challenge(const auth_value& request)
     if (request.kind == auth_kind::text) {
         if (request.text.size() > longest_name || !detail::is_plain_text(request.text))
             return error(errc::malformed_data, "the request for a seed has no name of 1 to 256 bytes of "
-                                                "UTF-8 without control characters");
+                                               "UTF-8 without control characters");
         name_ = request.text;
     }
     std::array<unsigned char, 32> bytes{};

@@ -26,12 +26,12 @@ std::string secret_of(const std::string& file) {
 } // namespace
 
 points::points(runtime& rt, const options& chosen, const devices& house, const commands& handle,
-               journal& passing, port& at, std::string introduction)
+               journal& passing, port& at, std::string about_us)
     : points_{{"devices", "read", 1},
               {"device", "write", 1},
               {"introduction", "read", 2},
               {"command", "execute", 1}},
-      house_(house), handle_(handle), passing_(passing), at_(at), introduction_(std::move(introduction)) {
+      house_(house), handle_(handle), passing_(passing), at_(at), introduction_(std::move(about_us)) {
     if (chosen.secret_file.empty()) return;
     channel_server_options options;
     options.door.addresses = chosen.hosts;

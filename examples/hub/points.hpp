@@ -49,7 +49,7 @@ class points {
     /// Opens the ports where there is a secret; throws `portunus::failure`. Has to live until the runtime has
     /// ended, as everything has that it is given.
     points(portunus::runtime& rt, const options& chosen, const devices& house, const commands& handle,
-           journal& passing, port& at, std::string introduction);
+           journal& passing, port& at, std::string about_us);
     points(const points&) = delete;
     points& operator=(const points&) = delete;
 
